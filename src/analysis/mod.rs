@@ -1,0 +1,3 @@
+//! Pure functions of a summary: rates with their evidence, percentiles, findings.
+
+pub mod report;

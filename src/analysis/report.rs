@@ -1,0 +1,179 @@
+//! What a run found, ready to be rendered: plain data, sorted, without any choice left to the renderer but its form.
+
+/// Everything that one run found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// What was read.
+    pub input: InputStats,
+    /// First and last moment of the matched lines, or none where the log carries no time.
+    pub period: Option<Period>,
+    /// All attempts together.
+    pub total: Stats,
+    /// One per upstream (or per value of `--by`), worst first.
+    pub upstreams: Vec<UpstreamReport>,
+    /// What an operator should know, worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// Line accounting: `lines = matched + malformed + too_long + filtered`, and `matched` includes `without_upstream`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InputStats {
+    /// The sources in sorted order, as the user named them.
+    pub sources: Vec<String>,
+    /// Bytes read, after decompression.
+    pub bytes: u64,
+    /// Lines read, empty ones not counted.
+    pub lines: u64,
+    /// Lines that fit the format.
+    pub matched: u64,
+    /// Of the matched ones: requests that went to no upstream (static files, cache hits, redirects).
+    pub without_upstream: u64,
+    /// Lines that do not fit the format.
+    pub malformed: u64,
+    /// Lines over 1 MiB, skipped.
+    pub too_long: u64,
+    /// Lines that fit but lie outside `--since` and `--until`.
+    pub filtered: u64,
+    /// The first line that does not fit, in the order of the sources' names.
+    pub first_malformed: Option<MalformedLine>,
+}
+
+/// Where and why a line does not fit the format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MalformedLine {
+    /// The source's name.
+    pub source: String,
+    /// Line number from 1.
+    pub line: u64,
+    /// Byte column from 1.
+    pub column: u64,
+    /// `expected …, found …`
+    pub reason: String,
+}
+
+/// A span of time in milliseconds since 1970-01-01T00:00:00Z, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period {
+    /// The earliest line.
+    pub from_ms: i64,
+    /// The latest line.
+    pub to_ms: i64,
+}
+
+/// One upstream (or one group of `--by`) with its peers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpstreamReport {
+    /// The upstream's name; none where the log does not tell it and nginx.conf was not given.
+    pub name: Option<String>,
+    /// All its peers together.
+    pub stats: Stats,
+    /// One per peer, worst first.
+    pub peers: Vec<PeerReport>,
+}
+
+/// One server address.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeerReport {
+    /// As nginx logs it: `10.0.0.1:80`, `[::1]:80`, `unix:/path`.
+    pub addr: String,
+    /// Its attempts.
+    pub stats: Stats,
+}
+
+/// The numbers of one peer, one upstream or the whole run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stats {
+    /// Tries at a peer: slots of the `$upstream_*` lists.
+    pub attempts: u64,
+    /// Attempts that never connected: refused, timed out, no live upstream, client left.
+    pub failed: u64,
+    /// Of `failed`: no live upstream, so no connect was tried at all.
+    pub no_live: u64,
+    /// Attempts on a pooled connection that the peer had already closed (502, nothing received).
+    pub stale: u64,
+    /// Attempts known to have opened a connection.
+    pub new_certain: u64,
+    /// Attempts that may be either: connect time 0.000, or not logged.
+    pub undecided: u64,
+    /// Reused / (reused + new).
+    pub hit_rate: HitRate,
+    /// `$upstream_connect_time` over all connected attempts.
+    pub connect: Option<Latency>,
+    /// `$upstream_connect_time` over attempts where it is above 0: what a new connection costs.
+    pub handshake: Option<Latency>,
+    /// `$upstream_header_time`.
+    pub header: Option<Latency>,
+    /// `$upstream_response_time`, without upgraded connections (101).
+    pub response: Option<Latency>,
+    /// Certainly new connections per second.
+    pub new_per_second: Option<PerSecond>,
+}
+
+/// The share of connected attempts that reused a connection, from 0 to 1, with its uncertainty.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HitRate {
+    /// The best supported value; none where nothing supports one.
+    pub estimate: Option<f64>,
+    /// No evidence allows less.
+    pub low: f64,
+    /// No evidence allows more.
+    pub high: f64,
+    /// What the rule "0.000 means reused" would say; none where connect times are not logged.
+    pub naive: Option<f64>,
+    /// Which evidence decided, strongest first: `connect_time`, later `serial`, `ticks`, …
+    pub basis: Vec<&'static str>,
+}
+
+/// Percentiles of a time, in milliseconds. Exact to 200 ms, within 1 % above; over one hour counts as one hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Latency {
+    /// How many values.
+    pub count: u64,
+    /// Median.
+    pub p50: u64,
+    /// 95th percentile.
+    pub p95: u64,
+    /// 99th percentile.
+    pub p99: u64,
+    /// The largest value.
+    pub max: u64,
+    /// The sum of the values.
+    pub sum: u64,
+}
+
+/// New connections per second over the period.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PerSecond {
+    /// Over the whole period.
+    pub mean: f64,
+    /// In the busiest stretch of `peak_over_s` seconds.
+    pub peak: f64,
+    /// Length of that stretch: 1 s unless the log is long.
+    pub peak_over_s: u64,
+}
+
+/// How bad a finding is. The order is from worst to least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The run ends with exit status 1.
+    Alert,
+    /// Should be looked at.
+    Warning,
+    /// Good to know.
+    Note,
+}
+
+/// One thing an operator should know, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// A stable name: `low_hit_rate`.
+    pub rule: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The upstream it is about; none for the whole run.
+    pub upstream: Option<String>,
+    /// What was found, with the numbers.
+    pub message: String,
+    /// What to do.
+    pub fix: String,
+}

@@ -1,0 +1,12 @@
+//! keepwarm reads nginx access logs and answers one question: are upstream connections reused, and if not, why?
+//!
+//! Data flows one way, and a module may use only what stands to its left:
+//!
+//! ```text
+//! input -> log_format -> tokenizer -> record -> summary -> analysis -> render
+//! ```
+//!
+//! The core does no I/O: only `input`, `pipeline` and `cli` touch files, threads, the clock or the environment.
+
+pub mod analysis;
+pub mod error;
