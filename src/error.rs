@@ -76,8 +76,7 @@ impl Error {
 /// `column` counts characters from 0; `around` is how many characters to keep on each side of it. Control characters
 /// are shown as `.`, so that the caret stays under its character and the terminal is safe.
 pub fn caret(text: &str, column: usize, around: usize) -> String {
-    let chars: Vec<char> =
-        text.chars().map(|c| if c.is_control() { '.' } else { c }).collect();
+    let chars: Vec<char> = text.chars().map(|c| if c.is_control() { '.' } else { c }).collect();
     let column = column.min(chars.len());
     let from = column.saturating_sub(around);
     let to = chars.len().min(column.saturating_add(around));
@@ -119,7 +118,10 @@ mod tests {
 
     #[test]
     fn the_caret_stands_under_its_character() {
-        assert_eq!(caret("abc\x1bdef", 3, 2), "    ...bc.d...\n         ^".replace("         ^", "         ^"));
+        assert_eq!(
+            caret("abc\x1bdef", 3, 2),
+            "    ...bc.d...\n         ^".replace("         ^", "         ^")
+        );
         assert_eq!(caret("abc", 99, 2), "    ...bc\n         ^");
     }
 }

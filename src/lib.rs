@@ -10,3 +10,7 @@
 
 pub mod analysis;
 pub mod error;
+pub mod log_format;
+pub mod record;
+pub mod summary;
+pub mod tokenizer;

@@ -1,0 +1,332 @@
+//! Attempts: the slots of the `$upstream_*` lists, read in lock-step.
+//!
+//! nginx prints all these lists from one array (`r->upstream_states` in `ngx_http_upstream.c`), so they have the same
+//! number of slots and the same separators: `, ` between the tries of one pass, ` : ` between passes (X-Accel-Redirect,
+//! `error_page` to a proxied location). A pass that ends before it has an address leaves an empty slot.
+
+use super::Reject;
+use super::number::{integer, millis};
+use crate::log_format::variable::Field;
+use crate::tokenizer::Fields;
+
+/// What an attempt's own slots prove about its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Connect time above 0: a new connection. For a reused one nginx reads the clock once for both ends
+    /// (`ngx_http_upstream_connect`, `ngx_http_upstream_send_request`), so it logs exactly 0.000.
+    New,
+    /// Connect time 0.000, or not logged: reused, or new and faster than the clock's tick.
+    Undecided,
+    /// Never connected: refused, timed out, or the client left while connecting.
+    Failed,
+    /// No live upstream: no connect was tried, and the address is the upstream's name.
+    NoLive,
+}
+
+/// One try at a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt<'a> {
+    /// The peer as logged; empty where `$upstream_addr` is not logged.
+    pub addr: &'a [u8],
+    /// It belongs to the last pass, the one that `$proxy_host` names.
+    pub last_pass: bool,
+    /// What its slots prove.
+    pub outcome: Outcome,
+    /// A pooled connection that the peer had already closed: 502 at once, sent but nothing received. A peer that
+    /// accepts and closes at once looks the same.
+    pub stale: bool,
+    /// `$upstream_connect_time` in milliseconds.
+    pub connect_ms: Option<u32>,
+    /// `$upstream_header_time` in milliseconds.
+    pub header_ms: Option<u32>,
+    /// `$upstream_response_time` in milliseconds; none for upgraded connections (101), which last as long as they please.
+    pub response_ms: Option<u32>,
+}
+
+/// The lists that are read, by their position in [`Slots`].
+const LISTS: [Field; 7] = [
+    Field::Addr,
+    Field::ConnectTime,
+    Field::HeaderTime,
+    Field::ResponseTime,
+    Field::UpstreamStatus,
+    Field::BytesReceived,
+    Field::BytesSent,
+];
+
+/// The slots of one attempt, in the order of [`LISTS`]; none where the list is not logged.
+type Slots<'a> = [Option<&'a [u8]>; LISTS.len()];
+
+/// Calls `each` for every attempt of a line, in order, and gives their number: 0 if the request went to no upstream.
+///
+/// # Errors
+/// Lists of unequal lengths, or a slot that is no number. No attempt of such a line was passed to `each`, except that
+/// those in front of a bad slot may have been: take what `each` got only if the result is good.
+#[inline]
+pub fn attempts<'a>(
+    fields: &Fields<'a>,
+    mut each: impl FnMut(Attempt<'a>),
+) -> Result<usize, Reject<'a>> {
+    let lists: Slots<'a> = LISTS.map(|field| fields.get(field));
+    let Some(main) = lists.iter().copied().flatten().next() else { return Ok(0) };
+    if is_absent(lists) {
+        return Ok(0);
+    }
+    if !main.iter().any(|&byte| byte == b' ') {
+        // One slot, as nearly always; the others must not have more.
+        if let Some(other) = lists.iter().flatten().find(|list| split(list).1.is_some()) {
+            return Err(unequal(other));
+        }
+        each(attempt(&lists, true)?);
+        return Ok(1);
+    }
+    several(lists, each)
+}
+
+/// Did the request go to no upstream? Then all lists are a lone `-`, or empty. The address decides where it is logged,
+/// because a lone `-` may also be a connect that failed.
+#[inline]
+fn is_absent(lists: Slots<'_>) -> bool {
+    let absent = |list: &[u8]| matches!(list, b"" | b"-");
+    match lists[0] {
+        Some(addr) => absent(addr),
+        None => lists.iter().flatten().all(|list| absent(list)),
+    }
+}
+
+#[cold]
+fn several<'a>(
+    mut rest: Slots<'a>,
+    mut each: impl FnMut(Attempt<'a>),
+) -> Result<usize, Reject<'a>> {
+    // The first pass that is the last one starts behind the last ` : `.
+    let main = rest.iter().copied().flatten().next().unwrap_or_default();
+    let passes =
+        memchr::memmem::find_iter(main, b" : ").count() + usize::from(main.ends_with(b" :"));
+    let mut pass = 0;
+    let mut count = 0;
+    loop {
+        let mut slots: Slots<'a> = [None; LISTS.len()];
+        let mut joint: Option<Option<Joint>> = None;
+        for (slot, list) in slots.iter_mut().zip(&mut rest) {
+            let Some(text) = *list else { continue };
+            let (head, tail) = split(text);
+            *slot = Some(head);
+            let this = tail.map(|(joint, _)| joint);
+            if *joint.get_or_insert(this) != this {
+                return Err(unequal(text));
+            }
+            *list = Some(tail.map_or(&b""[..], |(_, tail)| tail));
+        }
+        // An empty slot is a pass that ended before it tried a peer.
+        if !slots.iter().flatten().all(|slot| slot.is_empty()) {
+            each(attempt(&slots, pass == passes)?);
+            count += 1;
+        }
+        match joint.flatten() {
+            None => return Ok(count),
+            Some(Joint::Pass) => pass += 1,
+            Some(Joint::Try) => {}
+        }
+    }
+}
+
+fn unequal(list: &[u8]) -> Reject<'_> {
+    Reject { value: list, expected: "as many slots in this list as in the other upstream lists" }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Joint {
+    Try,
+    Pass,
+}
+
+/// The first slot of a list, and what follows it behind which separator.
+#[inline]
+fn split(list: &[u8]) -> (&[u8], Option<(Joint, &[u8])>) {
+    let mut from = 0;
+    while let Some(found) = memchr::memchr2(b',', b' ', &list[from..]) {
+        let at = from + found;
+        match &list[at..] {
+            [b',', b' ', tail @ ..] => return (&list[..at], Some((Joint::Try, tail))),
+            [b' ', b':', b' ', tail @ ..] => return (&list[..at], Some((Joint::Pass, tail))),
+            [b' ', b':'] => return (&list[..at], Some((Joint::Pass, b""))),
+            _ => from = at + 1,
+        }
+    }
+    (list, None)
+}
+
+/// A slot with a time: none for `-` or empty.
+#[inline]
+fn time<'a>(slot: Option<&'a [u8]>) -> Result<Option<u32>, Reject<'a>> {
+    match slot {
+        None | Some(b"" | b"-") => Ok(None),
+        Some(text) => match millis(text) {
+            Some(ms) => Ok(Some(ms)),
+            None => Err(Reject { value: text, expected: "a time in seconds, or -" }),
+        },
+    }
+}
+
+#[inline]
+fn attempt<'a>(slots: &Slots<'a>, last_pass: bool) -> Result<Attempt<'a>, Reject<'a>> {
+    let [addr, connect, header, response, status, received, sent] = *slots;
+    let connect_ms = time(connect)?;
+    let header_ms = time(header)?;
+    let response_ms = time(response)?;
+    let outcome = match (connect, connect_ms) {
+        (Some(_), Some(0)) | (None, _) => Outcome::Undecided,
+        (Some(_), Some(_)) => Outcome::New,
+        (Some(_), None) => Outcome::Failed,
+    };
+    let addr = addr.unwrap_or_default();
+    let outcome = match outcome {
+        Outcome::New => Outcome::New,
+        // Without connect times: nothing was sent, so there was no connection.
+        Outcome::Undecided if connect.is_none() && header_ms.is_none() && sent == Some(b"0") => {
+            Outcome::Failed
+        }
+        Outcome::Undecided if connect.is_some() || is_address(addr) => Outcome::Undecided,
+        _ if is_address(addr) => Outcome::Failed,
+        _ => Outcome::NoLive,
+    };
+    let is = |slot: Option<&[u8]>, text: &[u8]| slot == Some(text);
+    let stale = connect_ms == Some(0)
+        && header.is_some()
+        && header_ms.is_none()
+        && is(status, b"502")
+        && received.is_none_or(|bytes| bytes == b"0")
+        && sent.is_none_or(|bytes| integer(bytes) != Some(0));
+    let response_ms = if is(status, b"101") { None } else { response_ms };
+    Ok(Attempt { addr, last_pass, outcome, stale, connect_ms, header_ms, response_ms })
+}
+
+/// Is it a peer's address, and not an upstream's name? nginx logs `ip:port`, `[ip6]:port` or `unix:path`
+/// (`ngx_sock_ntop`); with no live upstream it logs the upstream's name. An empty one was not logged.
+fn is_address(addr: &[u8]) -> bool {
+    addr.is_empty()
+        || addr.starts_with(b"unix:")
+        || addr.starts_with(b"[")
+        || addr.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+        || addr.iter().rposition(|&byte| byte == b':').is_some_and(|colon| {
+            colon + 1 < addr.len() && addr[colon + 1..].iter().all(u8::is_ascii_digit)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields<'a>(values: &[(Field, &'a str)]) -> Fields<'a> {
+        let mut fields = Fields::EMPTY;
+        for (field, value) in values {
+            fields.set(*field, value.as_bytes());
+        }
+        fields
+    }
+
+    fn read<'a>(addr: &'a str, connect: &'a str) -> Result<Vec<Attempt<'a>>, Reject<'a>> {
+        let mut found = Vec::new();
+        let fields = fields(&[(Field::Addr, addr), (Field::ConnectTime, connect)]);
+        let count = attempts(&fields, |attempt| found.push(attempt))?;
+        assert_eq!(count, found.len());
+        Ok(found)
+    }
+
+    fn outcomes(addr: &str, connect: &str) -> Vec<Outcome> {
+        read(addr, connect).unwrap().iter().map(|attempt| attempt.outcome).collect()
+    }
+
+    #[test]
+    fn each_slot_is_an_attempt() {
+        use Outcome::{Failed, New, NoLive, Undecided};
+        for (addr, connect, expected) in [
+            ("10.0.0.1:80", "0.000", vec![Undecided]),
+            ("10.0.0.1:80", "0.001", vec![New]),
+            ("10.0.0.1:80", "-", vec![Failed]),
+            ("-", "-", vec![]),
+            ("", "", vec![]),
+            ("a:1, b:2", "-, 0.002", vec![Failed, New]),
+            ("a:1 : b:2", "0.000 : 0.000", vec![Undecided, Undecided]),
+            ("a:1, b:2 : c:3", "-, 0.000 : 0.003", vec![Failed, Undecided, New]),
+            ("a:1 : ", "0.000 : ", vec![Undecided]),
+            ("a:1 :", "0.000 :", vec![Undecided]),
+            ("app", "-", vec![NoLive]),
+            ("app", "0.000", vec![Undecided]),
+            ("unix:/run/app.sock", "0.000", vec![Undecided]),
+            ("unix:/run/app.sock", "-", vec![Failed]),
+            ("[::1]:80, [2001:db8::1]:80", "0.000, -", vec![Undecided, Failed]),
+            ("192.168.1.3", "-", vec![Failed]),
+        ] {
+            assert_eq!(outcomes(addr, connect), expected, "{addr} {connect}");
+        }
+    }
+
+    #[test]
+    fn only_the_last_pass_belongs_to_the_logged_upstream() {
+        let last = |addr: &'static str, connect: &'static str| -> Vec<bool> {
+            read(addr, connect).unwrap().iter().map(|attempt| attempt.last_pass).collect()
+        };
+        assert_eq!(last("a:1, b:2 : c:3, d:4", "0.0, 0.0 : 0.0, 0.0"), [false, false, true, true]);
+        assert_eq!(last("a:1 : ", "0.0 : "), [false]);
+        assert_eq!(last("a:1, b:2", "-, 0.0"), [true, true]);
+    }
+
+    #[test]
+    fn unequal_lists_and_bad_times_are_rejected_with_their_place() {
+        for (addr, connect, at) in [
+            ("a:1, b:2", "0.000", "0.000"),
+            ("a:1", "0.000, 0.000", "0.000, 0.000"),
+            ("a:1, b:2", "0.000 : 0.000", "0.000 : 0.000"),
+            ("a:1", "x", "x"),
+            ("a:1, b:2", "0.000, x", "x"),
+        ] {
+            assert_eq!(read(addr, connect).unwrap_err().value, at.as_bytes(), "{addr} {connect}");
+        }
+    }
+
+    #[test]
+    fn without_addresses_the_other_lists_tell() {
+        let count = |values: &[(Field, &'static str)]| attempts(&fields(values), |_| ());
+        let times =
+            |connect, response| [(Field::ConnectTime, connect), (Field::ResponseTime, response)];
+        assert_eq!(count(&times("-", "-")), Ok(0));
+        assert_eq!(count(&times("-", "0.004")), Ok(1));
+        assert_eq!(count(&times("0.000, 0.001", "0.001, 0.002")), Ok(2));
+        assert_eq!(count(&[]), Ok(0));
+    }
+
+    #[test]
+    fn a_stale_connection_is_sent_to_and_answers_nothing() {
+        let slot = |status, header, received, sent| {
+            let mut stale = false;
+            let fields = fields(&[
+                (Field::Addr, "a:1"),
+                (Field::ConnectTime, "0.000"),
+                (Field::HeaderTime, header),
+                (Field::UpstreamStatus, status),
+                (Field::BytesReceived, received),
+                (Field::BytesSent, sent),
+            ]);
+            attempts(&fields, |attempt| stale = attempt.stale).unwrap();
+            stale
+        };
+        assert!(slot("502", "-", "0", "46"));
+        assert!(!slot("502", "0.001", "120", "46"));
+        assert!(!slot("200", "-", "0", "46"));
+        assert!(!slot("502", "-", "0", "0"));
+    }
+
+    #[test]
+    fn upgraded_connections_have_no_response_time() {
+        let mut response = Some(1);
+        let values = [
+            (Field::Addr, "a:1"),
+            (Field::UpstreamStatus, "101"),
+            (Field::ResponseTime, "7200.000"),
+        ];
+        attempts(&fields(&values), |attempt| response = attempt.response_ms).unwrap();
+        assert_eq!(response, None);
+    }
+}

@@ -1,0 +1,255 @@
+//! Percentiles that merge exactly: one fixed histogram shape for all times.
+
+use super::Merge;
+use hdrhistogram::Histogram;
+
+/// Values above count as this: one hour, in milliseconds.
+pub const MAX_MS: u64 = 3_600_000;
+
+/// Significant decimal digits: values up to 255 ms are exact, above they are within 1 %.
+pub const DIGITS: u8 = 2;
+
+/// Distinct values kept as they are before the 18 KB of a full histogram are allocated. Most peers of most logs
+/// never need it.
+const FEW: usize = 48;
+
+/// A distribution of times in milliseconds.
+///
+/// Holds count, sum and maximum exactly, and the values to the precision of an `HdrHistogram` with fixed bounds, which
+/// makes merging exact: the same values give the same percentiles in any order and any split.
+#[derive(Debug, Clone, Default)]
+pub struct LatencySummary {
+    count: u64,
+    sum: u64,
+    max: u32,
+    few: Vec<(u32, u64)>,
+    many: Option<Box<Histogram<u64>>>,
+}
+
+impl LatencySummary {
+    /// Takes in a value.
+    #[inline]
+    pub fn record(&mut self, ms: u32) {
+        self.count += 1;
+        self.sum += u64::from(ms);
+        self.max = self.max.max(ms);
+        self.add(ms, 1);
+    }
+
+    #[inline]
+    fn add(&mut self, ms: u32, times: u64) {
+        match &mut self.many {
+            Some(histogram) => histogram.saturating_record_n(u64::from(ms), times),
+            None => self.add_few(ms, times),
+        }
+    }
+
+    fn add_few(&mut self, ms: u32, times: u64) {
+        match self.few.binary_search_by_key(&ms, |&(value, _)| value) {
+            Ok(at) => self.few[at].1 += times,
+            Err(at) if self.few.len() < FEW => self.few.insert(at, (ms, times)),
+            Err(_) => {
+                let mut histogram = Box::new(full());
+                for (value, times) in self.few.drain(..) {
+                    histogram.saturating_record_n(u64::from(value), times);
+                }
+                histogram.saturating_record_n(u64::from(ms), times);
+                self.few = Vec::new();
+                self.many = Some(histogram);
+            }
+        }
+    }
+
+    /// How many values.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Their sum in milliseconds.
+    pub fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// The largest, exactly.
+    pub fn max(&self) -> u32 {
+        self.max
+    }
+
+    /// How many values are exactly this one; for values up to 255 ms only, above it is the count of the histogram's cell.
+    pub fn count_at(&self, ms: u32) -> u64 {
+        match &self.many {
+            Some(histogram) => histogram.count_at(u64::from(ms)),
+            None => self.few.iter().find(|&&(value, _)| value == ms).map_or(0, |&(_, times)| times),
+        }
+    }
+
+    /// The smallest value that at least this share of the values do not exceed (the nearest-rank percentile), rounded up
+    /// to the upper end of its histogram cell, but never above the maximum. `share` is in thousandths: 950 for P95.
+    /// None without values.
+    pub fn percentile(&self, share: u64) -> Option<u64> {
+        if self.count == 0 {
+            return None;
+        }
+        // A rank in u128: counts times a thousand need not fit 64 bits.
+        let rank = (u128::from(self.count) * u128::from(share)).div_ceil(1000).max(1);
+        let mut seen: u128 = 0;
+        let cell_end = |value: u64| Some(self.cell_end(value).min(u64::from(self.max)));
+        if let Some(histogram) = &self.many {
+            for cell in histogram.iter_recorded() {
+                seen += u128::from(cell.count_at_value());
+                if seen >= rank {
+                    return cell_end(cell.value_iterated_to());
+                }
+            }
+            return Some(u64::from(self.max));
+        }
+        for &(value, times) in &self.few {
+            seen += u128::from(times);
+            if seen >= rank {
+                return cell_end(u64::from(value));
+            }
+        }
+        Some(u64::from(self.max))
+    }
+
+    /// The upper end of the histogram cell that a value falls into. The same for both forms, so that the form, which is
+    /// only a matter of memory, can't be seen from outside.
+    fn cell_end(&self, value: u64) -> u64 {
+        let value = value.min(MAX_MS);
+        // Cells are one wide below 2^8 and double with each power of two: 2 digits need 2^8 cells (HdrHistogram's
+        // `sub_bucket_count` for 2 significant digits).
+        let width = 1u64 << (64 - (value | 255).leading_zeros()).saturating_sub(8);
+        value | (width - 1)
+    }
+}
+
+/// An empty histogram of the one shape. The bounds are constants that the constructor accepts, so there is no error.
+fn full() -> Histogram<u64> {
+    #[expect(
+        clippy::expect_used,
+        reason = "constant bounds, covered by every test that records 49 values"
+    )]
+    Histogram::new_with_bounds(1, MAX_MS, DIGITS).expect("constant bounds are valid")
+}
+
+impl Merge for LatencySummary {
+    fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.sum += other.sum;
+        self.max = self.max.max(other.max);
+        match (&mut self.many, other.many) {
+            (Some(mine), Some(theirs)) => {
+                // Same bounds: nothing can be out of range.
+                let _ = mine.add(&*theirs);
+            }
+            (None, Some(theirs)) => {
+                self.many = Some(theirs);
+                for (value, times) in std::mem::take(&mut self.few) {
+                    self.add(value, times);
+                }
+            }
+            (_, None) => {
+                for (value, times) in other.few {
+                    self.add(value, times);
+                }
+            }
+        }
+    }
+}
+
+/// Equal contents, whatever the form.
+impl PartialEq for LatencySummary {
+    fn eq(&self, other: &Self) -> bool {
+        let cells = |summary: &LatencySummary| -> Vec<(u64, u64)> {
+            let mut cells: Vec<(u64, u64)> = match &summary.many {
+                Some(histogram) => histogram
+                    .iter_recorded()
+                    .map(|cell| (cell.value_iterated_to(), cell.count_at_value()))
+                    .collect(),
+                None => summary
+                    .few
+                    .iter()
+                    .map(|&(value, times)| (summary.cell_end(u64::from(value)), times))
+                    .collect(),
+            };
+            cells.dedup_by(|b, a| {
+                let same = a.0 == b.0;
+                if same {
+                    a.1 += b.1;
+                }
+                same
+            });
+            cells
+        };
+        (self.count, self.sum, self.max) == (other.count, other.sum, other.max)
+            && cells(self) == cells(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(values: &[u32]) -> LatencySummary {
+        let mut summary = LatencySummary::default();
+        values.iter().for_each(|&value| summary.record(value));
+        summary
+    }
+
+    #[test]
+    fn an_empty_one_has_no_percentile() {
+        assert_eq!(of(&[]).percentile(950), None);
+    }
+
+    #[test]
+    fn small_values_are_exact() {
+        let values: Vec<u32> = (0..=255).collect();
+        let summary = of(&values);
+        assert_eq!(summary.percentile(500), Some(127));
+        assert_eq!(summary.percentile(950), Some(243));
+        assert_eq!(summary.percentile(1000), Some(255));
+        assert_eq!(summary.count_at(7), 1);
+    }
+
+    #[test]
+    fn more_than_an_hour_counts_as_an_hour_but_the_maximum_is_kept() {
+        let summary = of(&[7_200_000]);
+        assert_eq!(summary.max(), 7_200_000);
+        assert!(
+            summary.percentile(500).is_some_and(|ms| (MAX_MS..MAX_MS * 101 / 100).contains(&ms))
+        );
+    }
+
+    fn any_value() -> impl Strategy<Value = u32> {
+        prop_oneof![0u32..5, 0u32..300, 0u32..100_000, any::<u32>()]
+    }
+
+    proptest! {
+        #[test]
+        fn percentiles_are_those_of_the_sorted_values(values in prop::collection::vec(any_value(), 1..300), share in 1u64..=1000) {
+            let mut sorted = values.clone();
+            sorted.sort_unstable();
+            let rank = (values.len() * usize::try_from(share).unwrap()).div_ceil(1000).max(1);
+            let exact = u64::from(sorted[rank - 1]);
+            let got = of(&values).percentile(share).unwrap();
+            if exact <= MAX_MS {
+                prop_assert!(got >= exact && got <= exact + exact / 100, "{got} for {exact}");
+            } else {
+                prop_assert!(got >= MAX_MS);
+            }
+        }
+
+        #[test]
+        fn the_form_can_not_be_seen(values in prop::collection::vec(any_value(), 0..200), cut in 0usize..200) {
+            let cut = cut.min(values.len());
+            let mut parts = of(&values[..cut]);
+            parts.merge(of(&values[cut..]));
+            let whole = of(&values);
+            prop_assert_eq!(&parts, &whole);
+            for share in [1, 500, 950, 990, 1000] {
+                prop_assert_eq!(parts.percentile(share), whole.percentile(share));
+            }
+        }
+    }
+}

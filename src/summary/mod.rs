@@ -1,0 +1,105 @@
+//! What is kept of a log: a summary that merges.
+//!
+//! Every part is a commutative monoid: its default is the identity, merging is associative and commutative, and
+//! recording lines one by one equals merging the summaries of any parts in any order. That is what makes one engine
+//! serve threads, rotated files, live windows and clusters with the same bytes out. So there are integers only, one
+//! fixed histogram shape, no arrival order, and caps that depend on the whole set of what was seen, not on what came
+//! first.
+
+pub mod keys;
+pub mod latency;
+pub mod peer;
+pub mod timeline;
+
+use keys::{Key, Keys};
+use peer::PeerSummary;
+
+/// Merges another part into this one. See the module's laws, which `tests/merge.rs` holds every implementor to.
+pub trait Merge: Default {
+    /// Adds what `other` has seen.
+    fn merge(&mut self, other: Self);
+}
+
+/// What became of the lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LineCounts {
+    /// Bytes read, after decompression.
+    pub bytes: u64,
+    /// Lines read; empty ones are not counted anywhere.
+    pub lines: u64,
+    /// Lines that fit the format.
+    pub matched: u64,
+    /// Of those: requests without an upstream.
+    pub without_upstream: u64,
+    /// Lines that do not fit.
+    pub malformed: u64,
+    /// Lines over the limit of length, skipped.
+    pub too_long: u64,
+    /// Lines outside the wanted span of time.
+    pub filtered: u64,
+}
+
+impl Merge for LineCounts {
+    fn merge(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        self.lines += other.lines;
+        self.matched += other.matched;
+        self.without_upstream += other.without_upstream;
+        self.malformed += other.malformed;
+        self.too_long += other.too_long;
+        self.filtered += other.filtered;
+    }
+}
+
+/// The span of time of the matched lines, in milliseconds since the epoch, both ends included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span(Option<(i64, i64)>);
+
+impl Span {
+    /// Takes in a moment.
+    #[inline]
+    pub fn record(&mut self, ms: i64) {
+        self.0 = Some(self.0.map_or((ms, ms), |(from, to)| (from.min(ms), to.max(ms))));
+    }
+
+    /// First and last moment.
+    pub fn get(self) -> Option<(i64, i64)> {
+        self.0
+    }
+}
+
+impl Merge for Span {
+    fn merge(&mut self, other: Self) {
+        if let Some((from, to)) = other.0 {
+            self.record(from);
+            self.record(to);
+        }
+    }
+}
+
+/// Everything that is kept of a log.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Summary {
+    /// Line accounting.
+    pub lines: LineCounts,
+    /// First and last line.
+    pub span: Span,
+    /// Counters and histograms per group and peer.
+    pub peers: Keys<PeerSummary>,
+}
+
+impl Summary {
+    /// The entry of a peer in its group (an upstream's name, or a value of `--by`).
+    #[inline]
+    pub fn peer(&mut self, key: Key<'_>) -> &mut PeerSummary {
+        self.peers.entry(key)
+    }
+}
+
+impl Merge for Summary {
+    fn merge(&mut self, other: Self) {
+        self.lines.merge(other.lines);
+        self.span.merge(other.span);
+        self.peers.merge(other.peers);
+    }
+}

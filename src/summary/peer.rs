@@ -1,0 +1,86 @@
+//! Counters and histograms of one peer.
+
+use super::Merge;
+use super::latency::LatencySummary;
+use super::timeline::{Cell, Timeline};
+use crate::record::attempt::{Attempt, Outcome};
+
+/// What is kept of the attempts at one peer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PeerSummary {
+    /// Tries.
+    pub attempts: u64,
+    /// Tries that never connected, with those in `no_live`.
+    pub failed: u64,
+    /// No live upstream: no connect was tried.
+    pub no_live: u64,
+    /// Pooled connections that the peer had already closed.
+    pub stale: u64,
+    /// Certainly new.
+    pub new_certain: u64,
+    /// Reused or new.
+    pub undecided: u64,
+    /// Of `undecided`: no connect time is logged at all.
+    pub unmeasured: u64,
+    /// Connect times of connected attempts.
+    pub connect: LatencySummary,
+    /// Time to the response header.
+    pub header: LatencySummary,
+    /// Time to the end of the response.
+    pub response: LatencySummary,
+    /// Counts over time.
+    pub timeline: Timeline,
+}
+
+impl PeerSummary {
+    /// Takes in an attempt of a line that was written at `ms` since the epoch, if the log tells.
+    #[inline]
+    pub fn record(&mut self, attempt: &Attempt<'_>, ms: Option<i64>) {
+        let mut cell = Cell { attempts: 1, ..Cell::default() };
+        self.attempts += 1;
+        match attempt.outcome {
+            Outcome::New => {
+                self.new_certain += 1;
+                cell.new_certain = 1;
+            }
+            Outcome::Undecided => {
+                self.undecided += 1;
+                self.unmeasured += u64::from(attempt.connect_ms.is_none());
+            }
+            Outcome::Failed | Outcome::NoLive => {
+                self.failed += 1;
+                self.no_live += u64::from(attempt.outcome == Outcome::NoLive);
+                cell.failed = 1;
+            }
+        }
+        self.stale += u64::from(attempt.stale);
+        for (summary, time) in [
+            (&mut self.connect, attempt.connect_ms),
+            (&mut self.header, attempt.header_ms),
+            (&mut self.response, attempt.response_ms),
+        ] {
+            if let Some(time) = time {
+                summary.record(time);
+            }
+        }
+        if let Some(ms) = ms {
+            self.timeline.record(ms, cell);
+        }
+    }
+}
+
+impl Merge for PeerSummary {
+    fn merge(&mut self, other: Self) {
+        self.attempts += other.attempts;
+        self.failed += other.failed;
+        self.no_live += other.no_live;
+        self.stale += other.stale;
+        self.new_certain += other.new_certain;
+        self.undecided += other.undecided;
+        self.unmeasured += other.unmeasured;
+        self.connect.merge(other.connect);
+        self.header.merge(other.header);
+        self.response.merge(other.response);
+        self.timeline.merge(other.timeline);
+    }
+}

@@ -1,0 +1,177 @@
+//! From a line to the values that were asked for, borrowed from the line.
+//!
+//! A [`Tokenizer`] is compiled once, from a format and the fields that a command needs. It reads a line from whichever
+//! end is cheaper, skips what nobody asked for, and allocates nothing. What ends a value:
+//!
+//! - a quote or a control byte, where values can't hold one raw (nginx escapes them);
+//! - the value's own grammar for numbers, times and the `$upstream_*` lists, whose commas and spaces are part of them;
+//! - else the next literal of the format, at its first place that lets the rest of the line fit.
+//!
+//! Where the first try fails the slow and obvious engine ([`reference`]) decides, which is also the oracle of the
+//! tests; a JSON line whose keys come in another order is read by its keys ([`json`]).
+
+pub mod json;
+mod layout;
+pub mod prefix;
+pub mod reference;
+mod scan;
+mod shapes;
+
+use crate::log_format::LogFormat;
+use crate::log_format::variable::{Field, Shape};
+use json::JsonKeys;
+pub use layout::Layout;
+use std::fmt;
+
+/// A set of fields, and the variable behind [`Field::Group`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    bits: u32,
+    group: Option<String>,
+}
+
+impl Wanted {
+    /// These fields.
+    pub fn new(fields: &[Field]) -> Self {
+        let bits = fields.iter().fold(0, |bits, field| bits | 1 << field.index());
+        Wanted { bits, group: None }
+    }
+
+    /// The same and, as [`Field::Group`], the variable of this name (without `$`).
+    #[must_use]
+    pub fn with_group(mut self, variable: &str) -> Self {
+        self.bits |= 1 << Field::Group.index();
+        self.group = Some(variable.to_owned());
+        self
+    }
+
+    /// The field that a variable fills, if it is wanted.
+    fn field_of(&self, variable: &str) -> Option<Field> {
+        if self.group.as_deref() == Some(variable) {
+            return Some(Field::Group);
+        }
+        Field::of_variable(variable).filter(|field| self.bits & (1 << field.index()) != 0)
+    }
+}
+
+/// The values of one line, as logged: escapes are not undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fields<'a> {
+    values: [Option<&'a [u8]>; Field::COUNT],
+}
+
+impl<'a> Fields<'a> {
+    /// No value at all.
+    pub const EMPTY: Fields<'a> = Fields { values: [None; Field::COUNT] };
+
+    /// The value of a field; none where the format does not log it or nobody asked for it.
+    pub fn get(&self, field: Field) -> Option<&'a [u8]> {
+        self.values[field.index()]
+    }
+
+    /// Sets a value. The first variable of a line that fills a field counts.
+    pub(crate) fn set(&mut self, field: Field, value: &'a [u8]) {
+        self.values[field.index()] = Some(value);
+    }
+}
+
+/// What a line should have held at some column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// These bytes of the format.
+    Literal(Box<[u8]>),
+    /// A value of this variable.
+    Value(String, Shape),
+    /// The end of the line.
+    End,
+    /// Anything that this sentence says.
+    Text(&'static str),
+}
+
+/// Where and why a line does not fit its format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Byte offset in the line, from 0.
+    pub column: usize,
+    /// What should have stood there.
+    pub expected: Expected,
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Expected::Literal(text) => write!(f, "`{}`", text.escape_ascii()),
+            Expected::Value(name, shape) => write!(f, "{} (${name})", shapes::describe(*shape)),
+            Expected::End => f.write_str("the end of the line"),
+            Expected::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Mismatch {
+    /// `expected …, found …`, with at most 24 bytes of what was found.
+    pub fn reason(&self, line: &[u8]) -> String {
+        let rest = &line[self.column.min(line.len())..];
+        let found = if rest.is_empty() {
+            "the end of the line".to_owned()
+        } else {
+            format!(
+                "`{}{}`",
+                rest[..rest.len().min(24)].escape_ascii(),
+                if rest.len() > 24 { "..." } else { "" }
+            )
+        };
+        format!("expected {}, found {found}", self.expected)
+    }
+}
+
+/// A format compiled for the fields that are wanted.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    layout: Layout,
+    plan: scan::Plan,
+    keys: Option<JsonKeys>,
+    keys_first: bool,
+}
+
+impl Tokenizer {
+    /// Compiles a format.
+    pub fn new(format: &LogFormat, wanted: &Wanted) -> Self {
+        let layout = Layout::new(format, wanted);
+        let plan = scan::Plan::new(&layout);
+        let keys = format.is_json().then(|| JsonKeys::of_format(format, wanted));
+        Tokenizer { layout, plan, keys, keys_first: false }
+    }
+
+    /// For JSON formats: read lines by their keys at once, because their order is known not to be the format's.
+    #[must_use]
+    pub fn by_keys(mut self) -> Self {
+        self.keys_first = self.keys.is_some();
+        self
+    }
+
+    /// The values of a line, without its newline.
+    ///
+    /// # Errors
+    /// The place where the line stops fitting the format.
+    pub fn tokenize<'a>(&self, line: &'a [u8]) -> Result<Fields<'a>, Mismatch> {
+        if !self.keys_first
+            && let Some(fields) = self.plan.scan(&self.layout, line)
+        {
+            return Ok(fields);
+        }
+        self.slowly(line)
+    }
+
+    #[cold]
+    fn slowly<'a>(&self, line: &'a [u8]) -> Result<Fields<'a>, Mismatch> {
+        match &self.keys {
+            Some(keys) => keys.tokenize(line).or_else(|by_keys| {
+                reference::tokenize(&self.layout, line).map_err(|by_format| {
+                    if by_keys.column >= by_format.column { by_keys } else { by_format }
+                })
+            }),
+            None => reference::tokenize(&self.layout, line),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The slow and obvious engine: tries every way to read a line, in a fixed order, until one fits.
+//!
+//! It defines what a line means. Values are tried from left to right; each tries its possible ends in this order:
+//! a value sealed by a quote or control byte has one end; text and words try the shortest first; numbers and lists try
+//! the longest first. The first reading that fits the whole line counts. The fast engine must agree with it, and asks
+//! it where its own first try fails.
+
+use super::layout::{Layout, Leg, find_seal};
+use super::shapes::{list_ends, longest};
+use super::{Expected, Fields, Mismatch};
+use crate::log_format::variable::Shape;
+use hashbrown::HashSet;
+
+/// Ends tried per line before it is given up as too ambiguous: enough for real lines by far, and it bounds what a
+/// hostile line can cost.
+const MAX_TRIES: usize = 1 << 16;
+
+/// The values of a line.
+///
+/// # Errors
+/// The furthest place where a reading failed.
+pub fn tokenize<'a>(layout: &Layout, line: &'a [u8]) -> Result<Fields<'a>, Mismatch> {
+    if !line.starts_with(&layout.lead) {
+        return Err(Mismatch { column: 0, expected: Expected::Literal(layout.lead.clone()) });
+    }
+    let mut search = Search {
+        legs: &layout.legs,
+        line,
+        failed: HashSet::new(),
+        tries: MAX_TRIES + 2 * line.len(),
+        furthest: 0,
+        expected: Expected::End,
+        spans: Vec::with_capacity(layout.legs.len()),
+    };
+    if !search.read(0, layout.lead.len()) {
+        return Err(Mismatch { column: search.furthest, expected: search.expected });
+    }
+    let mut fields = Fields::EMPTY;
+    // The spans were noted on the way back: the last value first.
+    for (leg, &(from, to)) in layout.legs.iter().zip(search.spans.iter().rev()) {
+        if let Some(field) = leg.field {
+            fields.set(field, &line[from..to]);
+        }
+    }
+    Ok(fields)
+}
+
+struct Search<'a> {
+    legs: &'a [Leg],
+    line: &'a [u8],
+    /// Leg and place from which nothing fits.
+    failed: HashSet<(usize, usize)>,
+    tries: usize,
+    furthest: usize,
+    expected: Expected,
+    spans: Vec<(usize, usize)>,
+}
+
+impl Search<'_> {
+    /// Reads the legs from `index` on, starting at `at`.
+    fn read(&mut self, index: usize, at: usize) -> bool {
+        let Some(leg) = self.legs.get(index) else {
+            return at == self.line.len() || self.fail(at, || Expected::End);
+        };
+        if self.failed.contains(&(index, at)) {
+            return false;
+        }
+        let is_last = index + 1 == self.legs.len();
+        let fits = match (leg.seal, leg.shape) {
+            (Some(seal), _) => match find_seal(seal, self.line, at) {
+                Some(end) => self.try_end(index, at, end),
+                None => self.fail(self.line.len(), || Expected::Literal(leg.literal.clone())),
+            },
+            (None, Shape::Text | Shape::Token) => self.read_text(index, at, is_last),
+            (None, Shape::Addresses | Shape::Numbers) => {
+                let ends = list_ends(leg.shape, self.line, at, leg.literal.first().copied());
+                ends.into_iter().rev().any(|end| self.try_end(index, at, end))
+                    || (self.tries > 0 && self.try_end(index, at, at))
+            }
+            (None, shape) => self.read_number_or_time(index, at, shape),
+        };
+        if !fits {
+            self.failed.insert((index, at));
+        }
+        fits
+    }
+
+    /// Shortest first: every place where the literal stands, or every place if it is empty.
+    fn read_text(&mut self, index: usize, at: usize, is_last: bool) -> bool {
+        let leg = &self.legs[index];
+        if is_last {
+            // Only one end can reach the end of the line.
+            return match self.line.len().checked_sub(leg.literal.len()) {
+                Some(end) if end >= at && self.is_value(leg.shape, at, end) => {
+                    self.try_end(index, at, end)
+                }
+                _ => self.fail(self.line.len(), || Expected::Literal(leg.literal.clone())),
+            };
+        }
+        let mut end = at;
+        loop {
+            match memchr::memmem::find(&self.line[end..], &leg.literal) {
+                Some(found) => end += found,
+                None => return self.fail(at, || Expected::Value(leg.variable.clone(), leg.shape)),
+            }
+            if !self.is_value(leg.shape, at, end) {
+                return self.fail(at, || Expected::Value(leg.variable.clone(), leg.shape));
+            }
+            if self.try_end(index, at, end) {
+                return true;
+            }
+            end += 1;
+            if end > self.line.len() || self.tries == 0 {
+                return false;
+            }
+        }
+    }
+
+    fn is_value(&self, shape: Shape, from: usize, to: usize) -> bool {
+        shape == Shape::Text || memchr::memchr(b' ', &self.line[from..to]).is_none()
+    }
+
+    /// Longest first, down to an empty value where the shape allows an absent one.
+    fn read_number_or_time(&mut self, index: usize, at: usize, shape: Shape) -> bool {
+        let leg = &self.legs[index];
+        let Some(end) = longest(shape, self.line, at, None) else {
+            return self.fail(at, || Expected::Value(leg.variable.clone(), shape));
+        };
+        if matches!(shape, Shape::TimeLocal | Shape::TimeIso8601) {
+            return self.try_end(index, at, end);
+        }
+        (at..=end).rev().any(|end| self.try_end(index, at, end))
+    }
+
+    /// Takes `from..to` as the value of a leg and goes on behind its literal.
+    fn try_end(&mut self, index: usize, from: usize, to: usize) -> bool {
+        if self.tries == 0 {
+            return false;
+        }
+        self.tries -= 1;
+        let literal = &self.legs[index].literal;
+        if !self.line[to..].starts_with(literal) {
+            let same =
+                self.line[to..].iter().zip(literal.iter()).take_while(|(a, b)| a == b).count();
+            return self.fail(to + same, || Expected::Literal(literal[same..].into()));
+        }
+        let fits = self.read(index + 1, to + literal.len());
+        if fits {
+            self.spans.push((from, to));
+        }
+        fits
+    }
+
+    /// Notes the furthest failure: it names the place that a person should look at.
+    fn fail(&mut self, at: usize, expected: impl FnOnce() -> Expected) -> bool {
+        if at > self.furthest || self.expected == Expected::End {
+            self.furthest = at;
+            self.expected = expected();
+        }
+        false
+    }
+}

@@ -1,0 +1,214 @@
+//! The fast engine: one pass from each end, no second thoughts.
+//!
+//! From the left it takes the first end that [`super::reference`] would try; if all of them fit, that reading is the
+//! reference's. From the right it reads values whose start is certain: between quotes, behind a tab, or of a grammar
+//! that can't hold the byte in front. What lies between and was not asked for is not looked at. Where a step fails it
+//! gives up, and the reference decides.
+
+use super::Fields;
+use super::layout::{Layout, Leg, find_seal, rfind_quote};
+use super::shapes::longest;
+use crate::log_format::variable::Shape;
+use memchr::{memchr, memmem, memrchr};
+
+/// How to find the end of a value from its start.
+#[derive(Debug, Clone)]
+enum Forward {
+    /// At the next such byte that is not escaped.
+    Seal(u8),
+    /// At the next such byte: the literal is one byte long.
+    Byte(u8),
+    /// At the next place of the literal.
+    Literal(Box<memmem::Finder<'static>>),
+    /// The same, and no space before it.
+    Word(Box<memmem::Finder<'static>>),
+    /// As far as the value's grammar goes.
+    Grammar(Shape, Option<u8>),
+    /// At the end of the line, less the last literal.
+    LineEnd,
+}
+
+/// How to find the start of a value from its end.
+#[derive(Debug, Clone, Copy)]
+enum Backward {
+    /// Behind the last quote that is not escaped.
+    Quote,
+    /// Behind the literal that starts at the last such byte.
+    From(u8),
+    /// Behind the last such byte.
+    After(u8),
+}
+
+/// The steps for one layout.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    /// Steps for the first legs, from the left.
+    forward: Vec<Forward>,
+    /// Steps for the last legs, from the right: the last leg first.
+    backward: Vec<Backward>,
+    /// Nothing of this layout can be read without trying.
+    hopeless: bool,
+}
+
+impl Plan {
+    /// Chooses which legs to read from which end: the fewest steps.
+    pub(super) fn new(layout: &Layout) -> Self {
+        let legs = &layout.legs;
+        let wanted: Vec<usize> = (0..legs.len()).filter(|&i| legs[i].field.is_some()).collect();
+        let from_right: Vec<Backward> =
+            (0..legs.len()).rev().map_while(|i| backward_step(layout, i)).collect();
+        let steps = |split: usize| {
+            let left = wanted.iter().rev().find(|&&i| i < split).map_or(0, |&i| i + 1);
+            let right = wanted.iter().find(|&&i| i >= split).map_or(0, |&i| legs.len() - i);
+            (left, right)
+        };
+        let (left, right) = (legs.len() - from_right.len()..=legs.len())
+            .rev()
+            .map(steps)
+            .min_by_key(|(left, right)| left + right)
+            .unwrap_or((legs.len(), 0));
+        let forward: Vec<Forward> =
+            (0..left).map_while(|i| forward_step(&legs[i], i + 1 == legs.len())).collect();
+        Plan { hopeless: forward.len() < left, forward, backward: from_right[..right].to_vec() }
+    }
+
+    /// The values of a line, or none where the first try does not fit.
+    #[inline]
+    pub(super) fn scan<'a>(&self, layout: &Layout, line: &'a [u8]) -> Option<Fields<'a>> {
+        if self.hopeless || !line.starts_with(&layout.lead) {
+            return None;
+        }
+        let mut fields = Fields::EMPTY;
+        let mut left = layout.lead.len();
+        for (step, leg) in self.forward.iter().zip(&layout.legs) {
+            let end = forward_end(step, leg, line, left)?;
+            if let Some(field) = leg.field {
+                fields.set(field, &line[left..end]);
+            }
+            left = end + leg.literal.len();
+        }
+        let mut right = line.len();
+        let first_right = layout.legs.len() - self.backward.len();
+        for (step, i) in self.backward.iter().zip((first_right..layout.legs.len()).rev()) {
+            let leg = &layout.legs[i];
+            let before = literal_before(layout, i);
+            if !line[..right].ends_with(&leg.literal) {
+                return None;
+            }
+            let end = right - leg.literal.len();
+            let start = backward_start(*step, before, line, end)?;
+            if !line[..start].ends_with(before) || !is_whole(leg, &line[start..end]) {
+                return None;
+            }
+            if let Some(field) = leg.field {
+                fields.set(field, &line[start..end]);
+            }
+            right = start;
+        }
+        let meets = if self.forward.len() == layout.legs.len() {
+            left == line.len()
+        } else if self.backward.is_empty() {
+            true
+        } else if self.forward.len() == first_right {
+            left == right
+        } else {
+            left + literal_before(layout, first_right).len() <= right
+        };
+        meets.then_some(fields)
+    }
+}
+
+/// The literal in front of a leg's value.
+#[inline]
+fn literal_before(layout: &Layout, index: usize) -> &[u8] {
+    if index == 0 { &layout.lead } else { &layout.legs[index - 1].literal }
+}
+
+fn forward_step(leg: &Leg, is_last: bool) -> Option<Forward> {
+    if let Some(seal) = leg.seal {
+        return Some(Forward::Seal(seal));
+    }
+    let finder = || Box::new(memmem::Finder::new(&leg.literal).into_owned());
+    match (leg.shape, &*leg.literal) {
+        (Shape::Text | Shape::Token, _) if is_last => Some(Forward::LineEnd),
+        (Shape::Text | Shape::Token, []) => None,
+        (Shape::Text, [byte]) | (Shape::Token, [byte @ b' ']) => Some(Forward::Byte(*byte)),
+        (Shape::Text, _) => Some(Forward::Literal(finder())),
+        (Shape::Token, _) => Some(Forward::Word(finder())),
+        (shape, literal) => Some(Forward::Grammar(shape, literal.first().copied())),
+    }
+}
+
+#[inline]
+fn forward_end(step: &Forward, leg: &Leg, line: &[u8], at: usize) -> Option<usize> {
+    let end = match step {
+        Forward::Seal(seal) => find_seal(*seal, line, at)?,
+        Forward::Byte(byte) => return memchr(*byte, &line[at..]).map(|found| at + found),
+        Forward::Literal(finder) => return finder.find(&line[at..]).map(|found| at + found),
+        Forward::Word(finder) => {
+            let end = at + finder.find(&line[at..])?;
+            return memchr(b' ', &line[at..end]).is_none().then_some(end);
+        }
+        Forward::Grammar(shape, stop) => longest(*shape, line, at, *stop)?,
+        Forward::LineEnd => {
+            let end = line.len().checked_sub(leg.literal.len()).filter(|end| *end >= at)?;
+            if leg.shape == Shape::Token && memchr(b' ', &line[at..end]).is_some() {
+                return None;
+            }
+            end
+        }
+    };
+    line[end..].starts_with(&leg.literal).then_some(end)
+}
+
+/// The step that finds the start of a leg's value from its end, where only one start is possible.
+fn backward_step(layout: &Layout, index: usize) -> Option<Backward> {
+    let leg = &layout.legs[index];
+    let before = literal_before(layout, index);
+    let sealed_by = |byte: u8| index > 0 && layout.legs[index - 1].seal == Some(byte);
+    match (before.first(), before.last()?) {
+        // Only where values can't hold a raw quote: then the literal behind this value tells that they are escaped.
+        (_, b'"') if leg.seal == Some(b'"') => Some(Backward::Quote),
+        (Some(&tab), _)
+            if tab < 0x20
+                && sealed_by(tab)
+                && memchr(tab, &before[1..]).is_none()
+                && (leg.seal.is_some_and(|seal| seal < 0x20) || index + 1 == layout.legs.len()) =>
+        {
+            Some(Backward::From(tab))
+        }
+        (_, &last) => {
+            let inside = match leg.shape {
+                Shape::Token => last != b' ',
+                Shape::Integer => last.is_ascii_digit() || last == b'-',
+                Shape::Seconds => last.is_ascii_digit() || matches!(last, b'-' | b'.'),
+                Shape::Numbers => last.is_ascii_digit() || b"-., :".contains(&last),
+                _ => true,
+            };
+            (!inside && leg.seal.is_none()).then_some(Backward::After(last))
+        }
+    }
+}
+
+#[inline]
+fn backward_start(step: Backward, before: &[u8], line: &[u8], end: usize) -> Option<usize> {
+    match step {
+        Backward::Quote => rfind_quote(line, end).map(|at| at + 1),
+        Backward::From(byte) => {
+            let at = memrchr(byte, &line[..end])?;
+            (at + before.len() <= end).then_some(at + before.len())
+        }
+        Backward::After(byte) => memrchr(byte, &line[..end]).map(|at| at + 1),
+    }
+}
+
+/// Is this a whole value of the leg's shape? Sealed values may hold anything.
+#[inline]
+fn is_whole(leg: &Leg, value: &[u8]) -> bool {
+    leg.seal.is_some()
+        || match leg.shape {
+            Shape::Text => true,
+            Shape::Token => memchr(b' ', value).is_none(),
+            shape => longest(shape, value, 0, None) == Some(value.len()),
+        }
+}
