@@ -9,6 +9,7 @@
 //! The core does no I/O: only `input`, `pipeline` and `cli` touch files, threads, the clock or the environment.
 
 pub mod analysis;
+pub mod detect;
 pub mod error;
 pub mod log_format;
 pub mod record;

@@ -1,3 +1,174 @@
 //! Pure functions of a summary: rates with their evidence, percentiles, findings.
 
+mod findings;
+pub mod hit_rate;
 pub mod report;
+
+use crate::summary::latency::LatencySummary;
+use crate::summary::peer::PeerSummary;
+use crate::summary::timeline::Timeline;
+use crate::summary::{Merge, Summary};
+use report::{InputStats, Latency, PeerReport, PerSecond, Period, Report, Stats, UpstreamReport};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the operator expects, and what is known besides the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// Reuse under this share (0 to 1) is a finding.
+    pub min_hit_rate: f64,
+    /// Fewer attempts than this are no base for a finding.
+    pub min_attempts: u64,
+    /// Upstream names by peer address, from nginx.conf: for attempts whose upstream the log does not name.
+    pub names: BTreeMap<String, String>,
+    /// Peers are listed one by one, whatever their upstream.
+    pub by_peer: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy { min_hit_rate: 0.7, min_attempts: 100, names: BTreeMap::new(), by_peer: false }
+    }
+}
+
+/// Turns a summary into what is shown. The line accounting comes with the names of the sources, which a summary does
+/// not know.
+pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
+    let period = summary.span.get().map(|(from_ms, to_ms)| Period { from_ms, to_ms });
+    let mut total = PeerSummary::default();
+    let mut upstreams = Vec::new();
+    for (name, peers) in group(summary, policy) {
+        let mut sum = PeerSummary::default();
+        let mut reports = Vec::new();
+        for (addr, peer) in peers {
+            reports.push(PeerReport { addr, stats: stats(&peer, period) });
+            sum.merge(peer);
+        }
+        reports.sort_by(|a, b| worst_first(&a.stats, &b.stats, policy));
+        upstreams.push(UpstreamReport { name, stats: stats(&sum, period), peers: reports });
+        total.merge(sum);
+    }
+    upstreams.sort_by(|a, b| worst_first(&a.stats, &b.stats, policy));
+    let total = stats(&total, period);
+    let findings = findings::findings(&input, &total, &upstreams, policy);
+    Report { input, period, total, upstreams, findings }
+}
+
+/// Peers of one upstream.
+type Group = BTreeMap<String, PeerSummary>;
+
+/// The name of the sum of what the summary could not keep apart.
+const OTHERS: &str = "(others)";
+
+/// Sorts the summary's entries into upstreams. A peer whose upstream the log does not name (an earlier pass of a request
+/// that was redirected; a log without `$proxy_host`) goes to the one upstream that nginx.conf, or else the rest of the
+/// log, knows it from. Where neither tells it stands alone.
+fn group(summary: Summary, policy: &Policy) -> Vec<(Option<String>, Group)> {
+    let (entries, others) = summary.peers.sorted();
+    let mut seen: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut named: BTreeMap<String, Group> = BTreeMap::new();
+    let mut unnamed = Group::new();
+    for (name, peer, value) in entries {
+        let peer = text(&peer);
+        match name.filter(|_| !policy.by_peer) {
+            Some(name) => {
+                let name = text(&name);
+                seen.entry(peer.clone()).or_default().insert(name.clone());
+                named.entry(name).or_default().entry(peer).or_default().merge(value);
+            }
+            None => unnamed.entry(peer).or_default().merge(value),
+        }
+    }
+    let mut groups = Vec::new();
+    for (peer, value) in unnamed {
+        let only = seen.get(&peer).filter(|names| names.len() == 1).and_then(|names| names.first());
+        match policy.names.get(&peer).or(only).filter(|_| !policy.by_peer) {
+            Some(name) => {
+                named.entry(name.clone()).or_default().entry(peer).or_default().merge(value)
+            }
+            None => groups.push((None, Group::from([(peer, value)]))),
+        }
+    }
+    groups.extend(named.into_iter().map(|(name, peers)| (Some(name), peers)));
+    if let Some(value) = others {
+        groups.push((Some(OTHERS.to_owned()), Group::from([(OTHERS.to_owned(), *value)])));
+    }
+    groups
+}
+
+/// Bytes of a log as text; what is no UTF-8 is shown as nginx would escape it.
+fn text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.utf8_chunks().fold(String::new(), |mut text, chunk| {
+            text.push_str(chunk.valid());
+            for byte in chunk.invalid() {
+                text.push_str(&format!("\\x{byte:02X}"));
+            }
+            text
+        }),
+    }
+}
+
+/// Those with enough attempts first, lowest reuse first, then the busiest.
+fn worst_first(a: &Stats, b: &Stats, policy: &Policy) -> Ordering {
+    let few = |stats: &Stats| stats.attempts < policy.min_attempts;
+    let rate = |stats: &Stats| stats.hit_rate.estimate.unwrap_or(stats.hit_rate.high);
+    few(a).cmp(&few(b)).then(rate(a).total_cmp(&rate(b))).then(b.attempts.cmp(&a.attempts))
+}
+
+fn stats(peer: &PeerSummary, period: Option<Period>) -> Stats {
+    Stats {
+        attempts: peer.attempts,
+        failed: peer.failed,
+        no_live: peer.no_live,
+        stale: peer.stale,
+        new_certain: peer.new_certain,
+        undecided: peer.undecided,
+        hit_rate: hit_rate::hit_rate(peer),
+        connect: latency(&peer.connect, 0),
+        handshake: latency(&peer.connect, peer.connect.count_at(0)),
+        header: latency(&peer.header, 0),
+        response: latency(&peer.response, 0),
+        new_per_second: per_second(&peer.timeline, period),
+        steadily_new: is_steadily_new(&peer.timeline),
+    }
+}
+
+/// Percentiles of all values but the `zeros` smallest, which must be zeros. None where nothing is left.
+fn latency(summary: &LatencySummary, zeros: u64) -> Option<Latency> {
+    let count = summary.count() - zeros;
+    let at = |share| summary.percentile_above(zeros, share);
+    Some(Latency {
+        count,
+        p50: at(500)?,
+        p95: at(950)?,
+        p99: at(990)?,
+        max: u64::from(summary.max()),
+        sum: summary.sum(),
+    })
+}
+
+/// Certainly new connections per second: on average over the period, and in the busiest cell of the timeline.
+#[expect(clippy::cast_precision_loss, reason = "counts and seconds are far below 2^53")]
+fn per_second(timeline: &Timeline, period: Option<Period>) -> Option<PerSecond> {
+    let Period { from_ms, to_ms } = period?;
+    let (width, cells) = timeline.cells();
+    let all: u64 = cells.values().map(|cell| cell.new_certain).sum();
+    let most = cells.values().map(|cell| cell.new_certain).max().unwrap_or(0);
+    // A log of less than a second tells no rate per second: count it as one.
+    let seconds = (to_ms - from_ms).max(1000) as f64 / 1000.0;
+    Some(PerSecond {
+        mean: all as f64 / seconds,
+        peak: most as f64 / width as f64,
+        peak_over_s: width,
+    })
+}
+
+/// Do new connections come all the time, in more than half of the cells, and not only in a burst?
+fn is_steadily_new(timeline: &Timeline) -> bool {
+    let (_, cells) = timeline.cells();
+    let busy = cells.values().filter(|cell| cell.attempts > cell.failed).count();
+    let new = cells.values().filter(|cell| cell.new_certain > 0).count();
+    new * 2 > busy
+}

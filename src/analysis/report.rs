@@ -107,6 +107,8 @@ pub struct Stats {
     pub response: Option<Latency>,
     /// Certainly new connections per second.
     pub new_per_second: Option<PerSecond>,
+    /// New connections come all the time, in more than half of the timeline's cells, and not only in a burst.
+    pub steadily_new: bool,
 }
 
 /// The share of connected attempts that reused a connection, from 0 to 1, with its uncertainty.

@@ -204,14 +204,16 @@ fn attempt<'a>(slots: &Slots<'a>, last_pass: bool) -> Result<Attempt<'a>, Reject
 
 /// Is it a peer's address, and not an upstream's name? nginx logs `ip:port`, `[ip6]:port` or `unix:path`
 /// (`ngx_sock_ntop`); with no live upstream it logs the upstream's name. An empty one was not logged.
-fn is_address(addr: &[u8]) -> bool {
+pub fn is_address(addr: &[u8]) -> bool {
+    let is_word = addr.iter().all(|byte| *byte > b' ' && *byte != b'"');
     addr.is_empty()
         || addr.starts_with(b"unix:")
         || addr.starts_with(b"[")
         || addr.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
-        || addr.iter().rposition(|&byte| byte == b':').is_some_and(|colon| {
-            colon + 1 < addr.len() && addr[colon + 1..].iter().all(u8::is_ascii_digit)
-        })
+        || is_word
+            && addr.iter().rposition(|&byte| byte == b':').is_some_and(|colon| {
+                colon + 1 < addr.len() && addr[colon + 1..].iter().all(u8::is_ascii_digit)
+            })
 }
 
 #[cfg(test)]

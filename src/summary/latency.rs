@@ -87,11 +87,14 @@ impl LatencySummary {
     /// to the upper end of its histogram cell, but never above the maximum. `share` is in thousandths: 950 for P95.
     /// None without values.
     pub fn percentile(&self, share: u64) -> Option<u64> {
-        if self.count == 0 {
-            return None;
-        }
+        self.percentile_above(0, share)
+    }
+
+    /// The same for all values but the `skip` smallest ones.
+    pub fn percentile_above(&self, skip: u64, share: u64) -> Option<u64> {
+        let count = self.count.checked_sub(skip).filter(|count| *count > 0)?;
         // A rank in u128: counts times a thousand need not fit 64 bits.
-        let rank = (u128::from(self.count) * u128::from(share)).div_ceil(1000).max(1);
+        let rank = u128::from(skip) + (u128::from(count) * u128::from(share)).div_ceil(1000).max(1);
         let mut seen: u128 = 0;
         let cell_end = |value: u64| Some(self.cell_end(value).min(u64::from(self.max)));
         if let Some(histogram) = &self.many {

@@ -21,6 +21,7 @@ use crate::log_format::LogFormat;
 use crate::log_format::variable::{Field, Shape};
 use json::JsonKeys;
 pub use layout::Layout;
+pub use shapes::longest as longest_value;
 use std::fmt;
 
 /// A set of fields, and the variable behind [`Field::Group`].
@@ -131,7 +132,6 @@ pub struct Tokenizer {
     layout: Layout,
     plan: scan::Plan,
     keys: Option<JsonKeys>,
-    keys_first: bool,
 }
 
 impl Tokenizer {
@@ -140,14 +140,7 @@ impl Tokenizer {
         let layout = Layout::new(format, wanted);
         let plan = scan::Plan::new(&layout);
         let keys = format.is_json().then(|| JsonKeys::of_format(format, wanted));
-        Tokenizer { layout, plan, keys, keys_first: false }
-    }
-
-    /// For JSON formats: read lines by their keys at once, because their order is known not to be the format's.
-    #[must_use]
-    pub fn by_keys(mut self) -> Self {
-        self.keys_first = self.keys.is_some();
-        self
+        Tokenizer { layout, plan, keys }
     }
 
     /// The values of a line, without its newline.
@@ -155,16 +148,18 @@ impl Tokenizer {
     /// # Errors
     /// The place where the line stops fitting the format.
     pub fn tokenize<'a>(&self, line: &'a [u8]) -> Result<Fields<'a>, Mismatch> {
-        if !self.keys_first
-            && let Some(fields) = self.plan.scan(&self.layout, line)
-        {
-            return Ok(fields);
+        match self.plan.scan(&self.layout, line) {
+            Some(fields) => Ok(fields),
+            None => self.tokenize_strictly(line),
         }
-        self.slowly(line)
     }
 
+    /// The same, but values that nobody asked for are checked too. Slow: for judging whether a format is the right one.
+    ///
+    /// # Errors
+    /// The place where the line stops fitting the format.
     #[cold]
-    fn slowly<'a>(&self, line: &'a [u8]) -> Result<Fields<'a>, Mismatch> {
+    pub fn tokenize_strictly<'a>(&self, line: &'a [u8]) -> Result<Fields<'a>, Mismatch> {
         match &self.keys {
             Some(keys) => keys.tokenize(line).or_else(|by_keys| {
                 reference::tokenize(&self.layout, line).map_err(|by_format| {

@@ -20,7 +20,7 @@ pub(super) fn describe(shape: Shape) -> &'static str {
 /// An absent value is `-` or empty, so there always is one, except for times, which nginx always writes.
 /// `stop` is the byte that follows the value in the format: it ends an address.
 #[inline]
-pub(super) fn longest(shape: Shape, line: &[u8], at: usize, stop: Option<u8>) -> Option<usize> {
+pub fn longest(shape: Shape, line: &[u8], at: usize, stop: Option<u8>) -> Option<usize> {
     match shape {
         Shape::Text | Shape::Token => None,
         Shape::Integer => Some(dash_or(line, at, digits(line, at))),

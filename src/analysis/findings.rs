@@ -1,0 +1,215 @@
+//! What an operator should know, in words.
+
+use super::Policy;
+use super::report::{Finding, HitRate, InputStats, PeerReport, Severity, Stats, UpstreamReport};
+use std::net::{IpAddr, SocketAddr};
+
+/// All findings, worst first.
+pub(super) fn findings(
+    input: &InputStats,
+    total: &Stats,
+    upstreams: &[UpstreamReport],
+    policy: &Policy,
+) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for upstream in upstreams {
+        found.extend(hit_rate(upstream, policy));
+        found.extend(failed(upstream, policy));
+        for peer in &upstream.peers {
+            found.extend(connect_p95(upstream, peer, policy));
+        }
+    }
+    found.extend(not_logged(input, total));
+    found.extend(malformed(input));
+    found.sort_by(|a, b| a.severity.cmp(&b.severity));
+    found
+}
+
+/// What a group is called in a sentence.
+fn name_of(upstream: &UpstreamReport) -> String {
+    match (&upstream.name, upstream.peers.as_slice()) {
+        (Some(name), _) => name.clone(),
+        (None, [peer]) if !peer.addr.is_empty() => peer.addr.clone(),
+        _ => "(not logged)".to_owned(),
+    }
+}
+
+/// Reuse under the limit, judged by the interval's upper end; or an interval that holds the limit, which is said too.
+fn hit_rate(upstream: &UpstreamReport, policy: &Policy) -> Option<Finding> {
+    let stats = &upstream.stats;
+    let HitRate { low, high, .. } = stats.hit_rate;
+    let connected = stats.attempts - stats.failed;
+    if connected == 0 || stats.attempts < policy.min_attempts || low >= policy.min_hit_rate {
+        return None;
+    }
+    let name = name_of(upstream);
+    let limit = percent(policy.min_hit_rate);
+    if high < policy.min_hit_rate {
+        return Some(Finding {
+            rule: "low_hit_rate",
+            severity: Severity::Alert,
+            message: format!(
+                "{name}: at most {} of {} attempts reused a connection, under the limit of {limit}",
+                percent(high),
+                thousands(connected)
+            ),
+            upstream: Some(name),
+            fix: "check that this upstream block has `keepalive`, that the location sets `proxy_http_version 1.1` and \
+                  `proxy_set_header Connection \"\"` (nginx before 1.29.7), and that the backend does not close connections"
+                .to_owned(),
+        });
+    }
+    Some(Finding {
+        rule: "cannot_tell",
+        severity: Severity::Note,
+        message: format!(
+            "{name}: cannot tell whether reuse is above {limit}: it lies between {} and {}, because {} attempts with \
+             connect time 0.000 may be reused or fast new connections",
+            percent(low),
+            percent(high),
+            thousands(stats.undecided)
+        ),
+        upstream: Some(name),
+        fix: "log `$connection`, `$pid` and `$msec`; `keepwarm formats` shows the exact log_format"
+            .to_owned(),
+    })
+}
+
+/// More than one attempt in a hundred never connected.
+fn failed(upstream: &UpstreamReport, policy: &Policy) -> Option<Finding> {
+    let stats = &upstream.stats;
+    if stats.attempts < policy.min_attempts || stats.failed * 100 <= stats.attempts {
+        return None;
+    }
+    let name = name_of(upstream);
+    let no_live = match stats.no_live {
+        0 => String::new(),
+        n => format!(", {} of them because no peer was live", thousands(n)),
+    };
+    Some(Finding {
+        rule: "failed_connects",
+        severity: Severity::Warning,
+        message: format!(
+            "{name}: {} of {} attempts never connected{no_live}",
+            thousands(stats.failed),
+            thousands(stats.attempts)
+        ),
+        upstream: Some(name),
+        fix: "see nginx's error log for `connect() failed` or `upstream timed out`; they are not part of the hit rate"
+            .to_owned(),
+    })
+}
+
+/// Connecting to a peer nearby takes so little that P95 above 0 means: more than 5 % of attempts open a connection.
+/// Said only if that goes on all the time, not in one burst after a reload.
+fn connect_p95(upstream: &UpstreamReport, peer: &PeerReport, policy: &Policy) -> Option<Finding> {
+    let stats = &peer.stats;
+    let p95 = stats.connect.map_or(0, |connect| connect.p95);
+    if p95 == 0
+        || stats.attempts < policy.min_attempts
+        || !stats.steadily_new
+        || !is_nearby(&peer.addr)
+    {
+        return None;
+    }
+    let name = name_of(upstream);
+    let place = if name == peer.addr { String::new() } else { format!("{name}: ") };
+    Some(Finding {
+        rule: "connect_p95",
+        severity: Severity::Warning,
+        message: format!(
+            "{place}P95 of connect time to {} is {p95} ms throughout: {} of {} attempts certainly opened a connection",
+            peer.addr,
+            thousands(stats.new_certain),
+            thousands(stats.attempts)
+        ),
+        upstream: Some(name),
+        fix: "with working keepalive it is 0: raise `keepalive` in the upstream block, or look for what closes the connections"
+            .to_owned(),
+    })
+}
+
+/// The log carries attempts but no connect times.
+fn not_logged(input: &InputStats, total: &Stats) -> Option<Finding> {
+    (total.attempts > total.failed && total.hit_rate.naive.is_none()).then(|| Finding {
+        rule: "no_connect_time",
+        severity: Severity::Warning,
+        upstream: None,
+        message: format!(
+            "{} of {} lines went to an upstream, but the log has no `$upstream_connect_time`: nothing tells whether \
+             connections are reused",
+            thousands(input.matched - input.without_upstream),
+            thousands(input.matched)
+        ),
+        fix: "add it to the log_format; `keepwarm formats` shows how".to_owned(),
+    })
+}
+
+fn malformed(input: &InputStats) -> Option<Finding> {
+    let bad = input.malformed + input.too_long;
+    (bad > 0).then(|| Finding {
+        rule: "malformed_lines",
+        severity: if bad * 20 > input.lines { Severity::Warning } else { Severity::Note },
+        upstream: None,
+        message: format!("{} of {} lines do not fit the format and are not counted", thousands(bad), thousands(input.lines)),
+        fix: "--invalid-out FILE keeps them; `keepwarm formats FILE` shows where a line stops fitting".to_owned(),
+    })
+}
+
+/// On this host or in a private network (RFC 1918, RFC 4193).
+fn is_nearby(addr: &str) -> bool {
+    let ip = match addr.parse::<SocketAddr>() {
+        Ok(socket) => socket.ip(),
+        Err(_) => match addr.parse::<IpAddr>() {
+            Ok(ip) => ip,
+            Err(_) => return false,
+        },
+    };
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local(),
+    }
+}
+
+/// `0.6612` -> `66.1 %`, rounded down, so that nothing under a limit is shown as being at it.
+fn percent(rate: f64) -> String {
+    format!("{:.1} %", (rate * 1000.0 + 1e-9).floor() / 10.0)
+}
+
+/// `1234567` -> `1,234,567`
+fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(percent(0.6999), "69.9 %");
+        assert_eq!(percent(1.0), "100.0 %");
+        assert_eq!(percent(0.3), "30.0 %");
+    }
+
+    #[test]
+    fn nearby_peers_are_known_by_their_address() {
+        for addr in ["127.0.0.1:80", "[::1]:80", "10.1.2.3:8080", "192.168.1.3", "[fd00::1]:80"] {
+            assert!(is_nearby(addr), "{addr}");
+        }
+        for addr in ["8.8.8.8:53", "unix:/run/app.sock", "app", ""] {
+            assert!(!is_nearby(addr), "{addr}");
+        }
+    }
+}
