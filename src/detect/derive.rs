@@ -145,9 +145,23 @@ fn word(line: &[u8], at: usize, pieces: &mut Pieces) -> usize {
             }
         }
     }
+    if sign.is_none()
+        && let Some(last_word) = label_of_words(line, at)
+    {
+        return last_word;
+    }
     pieces.literal_up_to(line, at);
     pieces.value(time_variable(&line[at..end]).unwrap_or(UNKNOWN), end);
     end
+}
+
+/// Where the last word of a known label of several words starts: `upstream connect time=`.
+fn label_of_words(line: &[u8], at: usize) -> Option<usize> {
+    let length =
+        line[at..].iter().take_while(|byte| byte.is_ascii_alphabetic() || **byte == b' ').count();
+    let words = &line[at..at + length];
+    let is_label = line.get(at + length) == Some(&b'=') && variable_for(words, b"0.000").is_some();
+    is_label.then(|| at + words.iter().rposition(|&byte| byte == b' ').map_or(0, |space| space + 1))
 }
 
 /// The variable and the end of an unquoted value behind a known label.
