@@ -264,7 +264,7 @@ mod tests {
             ),
             (
                 r#"addr="1", [time_local=21/Nov/2026:02:03:23 +0000], upstream_addr="[::1]:80", "#,
-                r#"addr="${?}", [time_local=${time_local}], upstream_addr="${u_addr}", "#,
+                r#"addr="${?}", [time_local=${time_local}], u_addr="${u_addr}", "#,
             ),
             (
                 r#"{"ts":"1795226603.023","uct":0.001,"x":"y"}"#,
@@ -272,7 +272,7 @@ mod tests {
             ),
             (
                 r#"{"upstream_connect_time":"","n":{"urt": "0.1"}}"#,
-                r#"{"upstream_connect_time":"${u_connect_time}","n":{"urt": "${u_response_time}"}}"#,
+                r#"{"u_connect_time":"${u_connect_time}","n":{"urt": "${u_response_time}"}}"#,
             ),
             ("no labels at all", "none"),
             (r#"uct="0.000"#, "none"),
