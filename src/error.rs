@@ -69,7 +69,7 @@ impl Error {
 /// Points at a column of a text, as compilers do:
 ///
 /// ```
-/// let shown = keepwarm::error::caret("$a ${b", 4, 8);
+/// let shown = keepwarm::error::caret("$a ${b", 3, 8);
 /// assert_eq!(shown, "    $a ${b\n       ^");
 /// ```
 ///
@@ -118,10 +118,7 @@ mod tests {
 
     #[test]
     fn the_caret_stands_under_its_character() {
-        assert_eq!(
-            caret("abc\x1bdef", 3, 2),
-            "    ...bc.d...\n         ^".replace("         ^", "         ^")
-        );
+        assert_eq!(caret("abc\x1bdef", 3, 2), "    ...bc.d...\n         ^");
         assert_eq!(caret("abc", 99, 2), "    ...bc\n         ^");
     }
 }

@@ -12,6 +12,7 @@ pub mod analysis;
 pub mod detect;
 pub mod error;
 pub mod log_format;
+pub mod nginx_conf;
 pub mod record;
 pub mod summary;
 pub mod tokenizer;

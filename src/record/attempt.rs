@@ -60,8 +60,7 @@ type Slots<'a> = [Option<&'a [u8]>; LISTS.len()];
 /// Calls `each` for every attempt of a line, in order, and gives their number: 0 if the request went to no upstream.
 ///
 /// # Errors
-/// Lists of unequal lengths, or a slot that is no number. No attempt of such a line was passed to `each`, except that
-/// those in front of a bad slot may have been: take what `each` got only if the result is good.
+/// Lists of unequal lengths, or a slot that is no number. `each` is not called for such a line.
 #[inline]
 pub fn attempts<'a>(
     fields: &Fields<'a>,
@@ -80,6 +79,8 @@ pub fn attempts<'a>(
         each(attempt(&lists, true)?);
         return Ok(1);
     }
+    // Once to see that all of it is good, and once more to count it.
+    several(lists, |_| ())?;
     several(lists, each)
 }
 
