@@ -11,6 +11,7 @@
 pub mod analysis;
 pub mod detect;
 pub mod error;
+pub mod fold;
 pub mod log_format;
 pub mod nginx_conf;
 pub mod record;

@@ -1,0 +1,210 @@
+//! Lines into a summary: the one engine behind batch, live and cluster runs. Pure: bytes in, counts out.
+
+use crate::detect::Detected;
+use crate::log_format::LogFormat;
+use crate::log_format::variable::Field;
+use crate::record::Reject;
+use crate::record::attempt::{Attempt, Outcome, attempts};
+use crate::record::time::{Clock, msec};
+use crate::summary::Summary;
+use crate::summary::keys::Key;
+use crate::tokenizer::prefix::Prefix;
+use crate::tokenizer::{Expected, Fields, Mismatch, Tokenizer, Wanted};
+use regex_automata::meta::Regex;
+use std::borrow::Cow;
+
+/// What attempts are grouped by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum By {
+    /// The upstream's name, where the log tells it.
+    #[default]
+    Upstream,
+    /// Nothing but the peer.
+    Peer,
+    /// The value of a variable, by its name without `$`.
+    Variable(String),
+}
+
+/// What to do with the lines, besides reading them.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    /// What attempts are grouped by.
+    pub by: By,
+    /// Groups are renamed to what this pattern matches in them (its first group, if it has one), or `(other)`.
+    pub group: Option<Regex>,
+    /// Lines before this moment are left out, in milliseconds since the epoch.
+    pub since: Option<i64>,
+    /// Lines at or after this moment are left out.
+    pub until: Option<i64>,
+}
+
+/// How to read the lines of one source. Compiled once, shared by all workers.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    tokenizer: Tokenizer,
+    prefix: Option<Prefix>,
+    choice: Choice,
+}
+
+/// The fields that a report needs. Of the three times the most exact one that the format logs.
+fn wanted(format: &LogFormat, by: &By) -> Wanted {
+    let mut fields = vec![
+        Field::Addr,
+        Field::UpstreamStatus,
+        Field::ConnectTime,
+        Field::HeaderTime,
+        Field::ResponseTime,
+        Field::BytesReceived,
+        Field::BytesSent,
+    ];
+    let times = [Field::Msec, Field::TimeIso8601, Field::TimeLocal];
+    fields.extend(
+        times
+            .iter()
+            .find(|time| format.variables().any(|name| Field::of_variable(name) == Some(**time))),
+    );
+    match by {
+        By::Upstream => fields.push(Field::UpstreamName),
+        By::Peer => {}
+        By::Variable(name) => return Wanted::new(&fields).with_group(name),
+    }
+    Wanted::new(&fields)
+}
+
+impl Recipe {
+    /// Compiles a format for a choice.
+    pub fn new(format: &LogFormat, prefix: Option<Prefix>, choice: Choice) -> Self {
+        let tokenizer = Tokenizer::new(format, &wanted(format, &choice.by));
+        Recipe { tokenizer, prefix, choice }
+    }
+
+    /// The same for a format that was detected.
+    pub fn of_detected(detected: &Detected, choice: Choice) -> Self {
+        Recipe::new(&detected.format, detected.prefix.clone(), choice)
+    }
+
+    /// Did the values of a line lie within the wanted span? Lines without a time do only when none was asked for.
+    fn is_wanted(&self, ms: Option<i64>) -> bool {
+        let Choice { since, until, .. } = self.choice;
+        match ms {
+            Some(ms) => {
+                since.is_none_or(|since| ms >= since) && until.is_none_or(|until| ms < until)
+            }
+            None => since.is_none() && until.is_none(),
+        }
+    }
+}
+
+/// Folds lines into a summary.
+#[derive(Debug, Clone, Default)]
+pub struct Fold {
+    /// What was found so far.
+    pub summary: Summary,
+    clock: Clock,
+}
+
+impl Fold {
+    /// Takes in a line without its newline. Empty lines are passed over.
+    ///
+    /// # Errors
+    /// The line does not fit; it is counted as malformed. The column is that of the whole line.
+    #[inline]
+    pub fn line(&mut self, recipe: &Recipe, line: &[u8]) -> Result<(), Mismatch> {
+        if line.is_empty() {
+            return Ok(());
+        }
+        self.summary.lines.lines += 1;
+        let own = recipe.prefix.as_ref().map_or(line, |prefix| prefix.strip(line));
+        let result = match recipe.tokenizer.tokenize(own) {
+            Ok(fields) => self.fields(recipe, own, &fields),
+            Err(mismatch) => Err(mismatch),
+        };
+        result.map_err(|mismatch| self.malformed(mismatch, line.len() - own.len()))
+    }
+
+    #[cold]
+    fn malformed(&mut self, mut mismatch: Mismatch, prefix: usize) -> Mismatch {
+        self.summary.lines.malformed += 1;
+        mismatch.column += prefix;
+        mismatch
+    }
+
+    #[inline]
+    fn fields(
+        &mut self,
+        recipe: &Recipe,
+        line: &[u8],
+        fields: &Fields<'_>,
+    ) -> Result<(), Mismatch> {
+        let ms = self.time(fields).map_err(|reject| mismatch(reject, line))?;
+        let summary = &mut self.summary;
+        if !recipe.is_wanted(ms) {
+            // Still a line that must make sense.
+            attempts(fields, |_| ()).map_err(|reject| mismatch(reject, line))?;
+            summary.lines.filtered += 1;
+            return Ok(());
+        }
+        let name = group_name(&recipe.choice, fields);
+        let count = attempts(fields, |attempt| {
+            summary.peer(key(&recipe.choice.by, name.as_deref(), &attempt)).record(&attempt, ms);
+        })
+        .map_err(|reject| mismatch(reject, line))?;
+        summary.lines.matched += 1;
+        summary.lines.without_upstream += u64::from(count == 0);
+        if let Some(ms) = ms {
+            summary.span.record(ms);
+        }
+        Ok(())
+    }
+
+    /// When the line was written; none where the format does not tell.
+    #[inline]
+    fn time<'a>(&mut self, fields: &Fields<'a>) -> Result<Option<i64>, Reject<'a>> {
+        let (text, ms) = if let Some(text) = fields.get(Field::Msec) {
+            (text, msec(text))
+        } else if let Some(text) = fields.get(Field::TimeIso8601) {
+            (text, self.clock.time_iso8601(text))
+        } else if let Some(text) = fields.get(Field::TimeLocal) {
+            (text, self.clock.time_local(text))
+        } else {
+            return Ok(None);
+        };
+        match ms {
+            Some(ms) => Ok(Some(ms)),
+            None => Err(Reject { value: text, expected: "a time" }),
+        }
+    }
+}
+
+#[cold]
+fn mismatch(reject: Reject<'_>, line: &[u8]) -> Mismatch {
+    Mismatch { column: reject.column(line), expected: Expected::Text(reject.expected) }
+}
+
+/// The name of the group that a line's attempts belong to, if it tells one.
+#[inline]
+fn group_name<'a>(choice: &Choice, fields: &Fields<'a>) -> Option<Cow<'a, [u8]>> {
+    let value = match choice.by {
+        By::Upstream => fields.get(Field::UpstreamName).filter(|name| !matches!(*name, b"" | b"-")),
+        By::Peer => None,
+        By::Variable(_) => Some(fields.get(Field::Group).unwrap_or(b"-")),
+    }?;
+    let Some(pattern) = &choice.group else { return Some(Cow::Borrowed(value)) };
+    let mut found = pattern.create_captures();
+    pattern.captures(value, &mut found);
+    let span = found.get_group(1).or_else(|| found.get_group(0));
+    Some(Cow::Borrowed(span.map_or(&b"(other)"[..], |span| &value[span.range()])))
+}
+
+/// Where an attempt is counted. `$proxy_host` names the upstream of the last pass only; with no live upstream the
+/// address itself is the upstream's name.
+#[inline]
+fn key<'a>(by: &By, name: Option<&'a [u8]>, attempt: &Attempt<'a>) -> Key<'a> {
+    let group = match by {
+        By::Upstream if attempt.last_pass && name.is_some() => name,
+        By::Upstream if attempt.outcome == Outcome::NoLive => Some(attempt.addr),
+        By::Upstream => None,
+        By::Peer | By::Variable(_) => name,
+    };
+    Key { group, peer: attempt.addr }
+}
