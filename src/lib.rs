@@ -9,5 +9,6 @@
 //! The core does no I/O: only `input`, `pipeline` and `cli` touch files, threads, the clock or the environment.
 
 pub mod analysis;
+pub mod cli;
 pub mod error;
 pub mod render;
