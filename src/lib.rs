@@ -9,11 +9,13 @@
 //! The core does no I/O: only `input`, `pipeline` and `cli` touch files, threads, the clock or the environment.
 
 pub mod analysis;
+pub mod cli;
 pub mod detect;
 pub mod error;
 pub mod fold;
 pub mod log_format;
 pub mod nginx_conf;
 pub mod record;
+pub mod render;
 pub mod summary;
 pub mod tokenizer;

@@ -1,0 +1,3 @@
+//! The command line: what a user may type and what it means.
+
+pub mod when;

@@ -1,0 +1,52 @@
+//! The form for tickets and pull requests: a GitHub table with all columns, and the findings as a list.
+
+use std::io::{self, Write};
+
+use super::cells::{self, Column, Row, RowKind};
+use super::words::Signs;
+use super::{Options, escape, lines};
+use crate::analysis::report::Report;
+
+/// Writes the summary, the table, the findings and, if needed, how to read an interval. Width and colour don't apply.
+pub(super) fn write(report: &Report, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+    let markdown = |text: &str| escape::markdown(text, options.ascii);
+    let rows = cells::rows(report, options.top);
+    writeln!(out, "{}\n", markdown(&lines::summary(report)))?;
+    if let Some(first) = lines::first_malformed(report) {
+        writeln!(out, "{}\n", markdown(&first))?;
+    }
+    write_table(&rows, options.ascii, out)?;
+    if let Some(hidden) = lines::hidden(report, options.top) {
+        writeln!(out, "\n{}", markdown(&hidden))?;
+    }
+    if !report.findings.is_empty() {
+        writeln!(out)?;
+    }
+    for found in &report.findings {
+        let severity = lines::severity(found.severity);
+        writeln!(out, "- **{severity}**{}", markdown(&lines::finding(found)))?;
+        writeln!(out, "  - fix: {}", markdown(&found.fix))?;
+    }
+    if let Some(footnote) = lines::footnote(&rows) {
+        writeln!(out, "\n{}", markdown(footnote))?;
+    }
+    Ok(())
+}
+
+fn write_table(rows: &[Row<'_>], ascii: bool, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "| {} |", Column::ALL.map(Column::title).join(" | "))?;
+    writeln!(out, "| :--- |{}", " ---: |".repeat(Column::ALL.len() - 1))?;
+    for row in rows {
+        let label = escape::markdown(&row.label, ascii);
+        match row.kind {
+            RowKind::Upstream | RowKind::Total => write!(out, "| **{label}** |")?,
+            RowKind::Peer => write!(out, "| &nbsp;&nbsp;{label} |")?,
+        }
+        for &column in &Column::ALL[1..] {
+            let cell = cells::cell(column, row, Signs::new(ascii));
+            write!(out, " {} |", escape::markdown(&cell, ascii))?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
