@@ -1,1 +1,7 @@
-fn main() {}
+//! The `keepwarm` command. All it does is hand over to [`keepwarm::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    keepwarm::cli::main()
+}

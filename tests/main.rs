@@ -1,1 +1,1 @@
-
+//! The integration tests: what needs nothing but cargo.

@@ -2,6 +2,7 @@
 
 use super::Policy;
 use super::report::{Finding, HitRate, InputStats, PeerReport, Severity, Stats, UpstreamReport};
+use crate::units::thousands;
 use std::net::{IpAddr, SocketAddr};
 
 /// All findings, worst first.
@@ -21,7 +22,7 @@ pub(super) fn findings(
     }
     found.extend(not_logged(input, total));
     found.extend(malformed(input));
-    found.sort_by(|a, b| a.severity.cmp(&b.severity));
+    found.sort_by_key(|finding| finding.severity);
     found
 }
 
@@ -49,7 +50,7 @@ fn hit_rate(upstream: &UpstreamReport, policy: &Policy) -> Option<Finding> {
             rule: "low_hit_rate",
             severity: Severity::Alert,
             message: format!(
-                "{name}: at most {} of {} attempts reused a connection, under the limit of {limit}",
+                "at most {} of {} attempts reused a connection, under the limit of {limit}",
                 percent(high),
                 thousands(connected)
             ),
@@ -63,7 +64,7 @@ fn hit_rate(upstream: &UpstreamReport, policy: &Policy) -> Option<Finding> {
         rule: "cannot_tell",
         severity: Severity::Note,
         message: format!(
-            "{name}: cannot tell whether reuse is above {limit}: it lies between {} and {}, because {} attempts with \
+            "cannot tell whether reuse is above {limit}: it lies between {} and {}, because {} attempts with \
              connect time 0.000 may be reused or fast new connections",
             percent(low),
             percent(high),
@@ -90,7 +91,7 @@ fn failed(upstream: &UpstreamReport, policy: &Policy) -> Option<Finding> {
         rule: "failed_connects",
         severity: Severity::Warning,
         message: format!(
-            "{name}: {} of {} attempts never connected{no_live}",
+            "{} of {} attempts never connected{no_live}",
             thousands(stats.failed),
             thousands(stats.attempts)
         ),
@@ -113,12 +114,11 @@ fn connect_p95(upstream: &UpstreamReport, peer: &PeerReport, policy: &Policy) ->
         return None;
     }
     let name = name_of(upstream);
-    let place = if name == peer.addr { String::new() } else { format!("{name}: ") };
     Some(Finding {
         rule: "connect_p95",
         severity: Severity::Warning,
         message: format!(
-            "{place}P95 of connect time to {} is {p95} ms throughout: {} of {} attempts certainly opened a connection",
+            "P95 of connect time to {} is {p95} ms throughout: {} of {} attempts certainly opened a connection",
             peer.addr,
             thousands(stats.new_certain),
             thousands(stats.attempts)
@@ -176,28 +176,12 @@ fn percent(rate: f64) -> String {
     format!("{:.1} %", (rate * 1000.0 + 1e-9).floor() / 10.0)
 }
 
-/// `1234567` -> `1,234,567`
-fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn numbers_read_well() {
-        assert_eq!(thousands(0), "0");
-        assert_eq!(thousands(999), "999");
-        assert_eq!(thousands(1_234_567), "1,234,567");
+    fn shares_are_rounded_down() {
         assert_eq!(percent(0.6999), "69.9 %");
         assert_eq!(percent(1.0), "100.0 %");
         assert_eq!(percent(0.3), "30.0 %");

@@ -38,7 +38,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "exact quotients")]
     fn the_upper_end_is_what_the_zero_rule_says() {
         let rate = rate(10, 90, 0);
         assert_eq!((rate.low, rate.high, rate.naive, rate.estimate), (0.0, 0.9, Some(0.9), None));

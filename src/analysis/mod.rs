@@ -11,6 +11,7 @@ use crate::summary::{Merge, Summary};
 use report::{InputStats, Latency, PeerReport, PerSecond, Period, Report, Stats, UpstreamReport};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 /// What the operator expects, and what is known besides the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,11 +24,33 @@ pub struct Policy {
     pub names: BTreeMap<String, String>,
     /// Peers are listed one by one, whatever their upstream.
     pub by_peer: bool,
+    /// Order of upstreams, and of the peers of each.
+    pub sort: Sort,
+}
+
+/// Orders of rows. Equals stand in the order of their names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// Those with enough attempts first, lowest reuse first, then the busiest.
+    #[default]
+    Worst,
+    /// Most attempts first.
+    Attempts,
+    /// Most certainly new connections first.
+    New,
+    /// By name.
+    Name,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Policy { min_hit_rate: 0.7, min_attempts: 100, names: BTreeMap::new(), by_peer: false }
+        Policy {
+            min_hit_rate: 0.7,
+            min_attempts: 100,
+            names: BTreeMap::new(),
+            by_peer: false,
+            sort: Sort::Worst,
+        }
     }
 }
 
@@ -44,11 +67,13 @@ pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
             reports.push(PeerReport { addr, stats: stats(&peer, period) });
             sum.merge(peer);
         }
-        reports.sort_by(|a, b| worst_first(&a.stats, &b.stats, policy));
+        reports.sort_by(|a, b| order(&a.stats, &b.stats, policy));
         upstreams.push(UpstreamReport { name, stats: stats(&sum, period), peers: reports });
         total.merge(sum);
     }
-    upstreams.sort_by(|a, b| worst_first(&a.stats, &b.stats, policy));
+    // By name first: unnamed ones go by the address of their only peer.
+    upstreams.sort_by(|a: &UpstreamReport, b| name_of(a).cmp(name_of(b)));
+    upstreams.sort_by(|a, b| order(&a.stats, &b.stats, policy));
     let total = stats(&total, period);
     let findings = findings::findings(&input, &total, &upstreams, policy);
     Report { input, period, total, upstreams, findings }
@@ -84,7 +109,7 @@ fn group(summary: Summary, policy: &Policy) -> Vec<(Option<String>, Group)> {
         let only = seen.get(&peer).filter(|names| names.len() == 1).and_then(|names| names.first());
         match policy.names.get(&peer).or(only).filter(|_| !policy.by_peer) {
             Some(name) => {
-                named.entry(name.clone()).or_default().entry(peer).or_default().merge(value)
+                named.entry(name.clone()).or_default().entry(peer).or_default().merge(value);
             }
             None => groups.push((None, Group::from([(peer, value)]))),
         }
@@ -96,6 +121,14 @@ fn group(summary: Summary, policy: &Policy) -> Vec<(Option<String>, Group)> {
     groups
 }
 
+fn name_of(upstream: &UpstreamReport) -> &str {
+    match (&upstream.name, upstream.peers.first()) {
+        (Some(name), _) => name,
+        (None, Some(peer)) => &peer.addr,
+        (None, None) => "",
+    }
+}
+
 /// Bytes of a log as text; what is no UTF-8 is shown as nginx would escape it.
 fn text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
@@ -103,18 +136,25 @@ fn text(bytes: &[u8]) -> String {
         Err(_) => bytes.utf8_chunks().fold(String::new(), |mut text, chunk| {
             text.push_str(chunk.valid());
             for byte in chunk.invalid() {
-                text.push_str(&format!("\\x{byte:02X}"));
+                let _ = write!(text, "\\x{byte:02X}");
             }
             text
         }),
     }
 }
 
-/// Those with enough attempts first, lowest reuse first, then the busiest.
-fn worst_first(a: &Stats, b: &Stats, policy: &Policy) -> Ordering {
+/// The order of two rows that come by name; sorting is stable, so equals stay in that order.
+fn order(a: &Stats, b: &Stats, policy: &Policy) -> Ordering {
     let few = |stats: &Stats| stats.attempts < policy.min_attempts;
     let rate = |stats: &Stats| stats.hit_rate.estimate.unwrap_or(stats.hit_rate.high);
-    few(a).cmp(&few(b)).then(rate(a).total_cmp(&rate(b))).then(b.attempts.cmp(&a.attempts))
+    match policy.sort {
+        Sort::Worst => {
+            few(a).cmp(&few(b)).then(rate(a).total_cmp(&rate(b))).then(b.attempts.cmp(&a.attempts))
+        }
+        Sort::Attempts => b.attempts.cmp(&a.attempts),
+        Sort::New => b.new_certain.cmp(&a.new_certain),
+        Sort::Name => Ordering::Equal,
+    }
 }
 
 fn stats(peer: &PeerSummary, period: Option<Period>) -> Stats {

@@ -1,3 +1,71 @@
-//! The command line: what a user may type and what it means.
+//! The command line: what a user may type and what it means. One file per command.
 
+pub mod args;
+mod choose;
+mod formats;
+mod message;
+mod report;
 pub mod when;
+
+use args::{Cli, Command};
+use clap::Parser;
+use clap::error::ErrorKind as ClapError;
+use message::Messages;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// How a run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    /// Nothing to complain about.
+    Fine,
+    /// A finding that the caller asked to be told of.
+    Finding,
+    /// Wrong usage, unreadable input, or nothing that matched.
+    Trouble,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(match exit {
+            Exit::Fine => 0,
+            Exit::Finding => 1,
+            Exit::Trouble => 2,
+        })
+    }
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; a reader that went away is none either.
+            let _ = error.print();
+            let asked = matches!(error.kind(), ClapError::DisplayHelp | ClapError::DisplayVersion);
+            return if asked { Exit::Fine } else { Exit::Trouble }.into();
+        }
+    };
+    let result = match &cli.command {
+        Command::Report(args) => report::run(args, &mut Messages::new(args.quiet)),
+        Command::Formats(args) => formats::run(args, &mut Messages::new(false)),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            Messages::new(false).error(&error);
+            Exit::Trouble.into()
+        }
+    }
+}
+
+/// Writes a whole output to stdout. A reader that went away (`| head`) is no error.
+fn to_stdout(bytes: &[u8]) -> crate::error::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(crate::error::Error::io("stdout", &error))
+        }
+        _ => Ok(()),
+    }
+}

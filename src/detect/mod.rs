@@ -36,16 +36,29 @@ const DERIVE_FROM: usize = 8;
 /// # Errors
 /// [`ErrorKind::Input`] when it is a log of another kind, or when no format fits half of the lines.
 pub fn detect(source: &str, lines: &[&[u8]]) -> Result<Detected> {
+    let presets = presets::ALL.iter().map(presets::Preset::format).collect::<Result<Vec<_>>>()?;
+    search(source, &presets, true, lines)
+}
+
+/// The same among these formats only.
+///
+/// # Errors
+/// As [`detect`].
+pub fn detect_among(source: &str, formats: &[LogFormat], lines: &[&[u8]]) -> Result<Detected> {
+    search(source, formats, false, lines)
+}
+
+fn search(source: &str, formats: &[LogFormat], derive: bool, lines: &[&[u8]]) -> Result<Detected> {
     let lines: Vec<&[u8]> = lines.iter().copied().filter(|line| !line.is_empty()).collect();
     refuse_kind(source, &lines)?;
-    let mut best = best_of(&lines, None)?;
+    let mut best = best_of(formats, derive, &lines, None);
     for prefix in prefixes(&lines)? {
         if best.as_ref().is_some_and(|(found, _)| found.fits == lines.len()) {
             break;
         }
         let stripped: Vec<&[u8]> = lines.iter().map(|line| prefix.strip(line)).collect();
         refuse_kind(source, &stripped)?;
-        if let Some(found) = best_of(&stripped, Some(&prefix))?
+        if let Some(found) = best_of(formats, derive, &stripped, Some(&prefix))
             && best.as_ref().is_none_or(|best| (found.0.fits, found.1) > (best.0.fits, best.1))
         {
             best = Some(found);
@@ -111,11 +124,14 @@ struct Reading<'a> {
     lines: Vec<Option<Fields<'a>>>,
     fits: usize,
     fields: usize,
+    /// Lines that fit in the order of the format: JSON may also be read by its keys, which is slower.
+    in_order: usize,
 }
 
 /// Reads lines by a format: which fit, and how many fields keepwarm learns from them.
 fn read<'a>(format: &LogFormat, lines: &[&'a [u8]]) -> Reading<'a> {
     let tokenizer = Tokenizer::new(format, &Wanted::new(&Field::ALL));
+    let in_order = lines.iter().filter(|line| tokenizer.fits_in_order(line)).count();
     let lines: Vec<Option<Fields<'a>>> = lines
         .iter()
         .map(|line| tokenizer.tokenize_strictly(line).ok().filter(is_plausible))
@@ -123,7 +139,7 @@ fn read<'a>(format: &LogFormat, lines: &[&'a [u8]]) -> Reading<'a> {
     let fits = lines.iter().flatten().count();
     let knows = |field: &Field| lines.iter().flatten().any(|fields| fields.get(*field).is_some());
     let fields = Field::ALL.iter().filter(|field| knows(field)).count();
-    Reading { lines, fits, fields }
+    Reading { lines, fits, fields, in_order }
 }
 
 /// Times of an attempt start together, so the header never comes before the connection, nor the end of the response
@@ -138,12 +154,14 @@ fn is_plausible(fields: &Fields<'_>) -> bool {
 }
 
 /// The best candidate for the lines, with the number of fields it knows; none where no candidate fits a line.
-fn best_of(lines: &[&[u8]], prefix: Option<&Prefix>) -> Result<Option<(Detected, usize)>> {
-    let mut candidates: Vec<LogFormat> = Vec::new();
-    for preset in presets::ALL {
-        candidates.push(preset.format()?);
-    }
-    for line in lines.iter().take(DERIVE_FROM) {
+fn best_of(
+    formats: &[LogFormat],
+    derive: bool,
+    lines: &[&[u8]],
+    prefix: Option<&Prefix>,
+) -> Option<(Detected, usize)> {
+    let mut candidates = formats.to_vec();
+    for line in lines.iter().take(if derive { DERIVE_FROM } else { 0 }) {
         let derived = if line.trim_ascii_start().starts_with(b"{") {
             derive::json_format(line)
         } else {
@@ -153,8 +171,10 @@ fn best_of(lines: &[&[u8]], prefix: Option<&Prefix>) -> Result<Option<(Detected,
     }
     let readings: Vec<Reading<'_>> = candidates.iter().map(|format| read(format, lines)).collect();
     // The first of equals: a preset before what was derived.
-    let best = (0..candidates.len()).rev().max_by_key(|&i| (readings[i].fits, readings[i].fields));
-    let Some(best) = best.filter(|&i| readings[i].fits > 0) else { return Ok(None) };
+    let best = (0..candidates.len())
+        .rev()
+        .max_by_key(|&i| (readings[i].fits, readings[i].fields, readings[i].in_order));
+    let best = best.filter(|&i| readings[i].fits > 0)?;
     let mut rivals: Vec<String> = (0..candidates.len())
         .filter(|&i| {
             readings[i].fits == readings[best].fits && differ(&readings[i], &readings[best])
@@ -165,7 +185,7 @@ fn best_of(lines: &[&[u8]], prefix: Option<&Prefix>) -> Result<Option<(Detected,
     rivals.dedup();
     let (fits, fields) = (readings[best].fits, readings[best].fields);
     let format = candidates.swap_remove(best);
-    Ok(Some((Detected { format, prefix: prefix.cloned(), fits, rivals }, fields)))
+    Some((Detected { format, prefix: prefix.cloned(), fits, rivals }, fields))
 }
 
 /// Do two readings give different values to the same field?

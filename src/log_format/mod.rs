@@ -3,6 +3,7 @@
 //! A format comes from the user, from nginx.conf, or from the lines themselves ([`crate::detect`]). What a variable's
 //! value may look like is in [`variable`].
 
+pub mod advice;
 mod grammar;
 pub mod presets;
 pub mod variable;
@@ -67,7 +68,7 @@ impl fmt::Display for LogFormat {
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(text) => {
-                    f.write_str(&String::from_utf8_lossy(text).replace('\t', "\\t"))?
+                    f.write_str(&String::from_utf8_lossy(text).replace('\t', "\\t"))?;
                 }
                 Piece::Variable(name) => write!(f, "${{{name}}}")?,
             }

@@ -71,7 +71,7 @@ pub fn attempts<'a>(
     if is_absent(lists) {
         return Ok(0);
     }
-    if !main.iter().any(|&byte| byte == b' ') {
+    if !main.contains(&b' ') {
         // One slot, as nearly always; the others must not have more.
         if let Some(other) = lists.iter().flatten().find(|list| split(list).1.is_some()) {
             return Err(unequal(other));
@@ -160,7 +160,7 @@ fn split(list: &[u8]) -> (&[u8], Option<(Joint, &[u8])>) {
 
 /// A slot with a time: none for `-` or empty.
 #[inline]
-fn time<'a>(slot: Option<&'a [u8]>) -> Result<Option<u32>, Reject<'a>> {
+fn time(slot: Option<&[u8]>) -> Result<Option<u32>, Reject<'_>> {
     match slot {
         None | Some(b"" | b"-") => Ok(None),
         Some(text) => match millis(text) {

@@ -41,12 +41,13 @@ impl Clock {
     }
 }
 
+const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
+
 fn parse_local(text: &[u8]) -> Option<i64> {
     let [date, time @ ..] = [text.get(..11)?, text.get(12..20)?, text.get(21..)?];
     if text[11] != b':' || text[20] != b' ' || date[2] != b'/' || date[6] != b'/' {
         return None;
     }
-    const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
     let month = MONTHS.chunks(3).position(|name| name == &date[3..6])?;
     at(number(&date[7..])?, i64::try_from(month).ok()? + 1, number(&date[..2])?, time[0], time[1])
 }

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::analysis::report::{HitRate, Period};
+pub(super) use crate::units::thousands;
 
 /// The few signs that are not ASCII, and what stands for them where only ASCII may come out.
 #[derive(Debug, Clone, Copy)]
@@ -21,19 +22,6 @@ impl Signs {
             Signs { at_most: "≤", at_least: "≥", ellipsis: "…", rule: '─' }
         }
     }
-}
-
-/// `1234567` -> `1,234,567`.
-pub(super) fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A latency: `12 ms`, `1.3 s`, `2.5 min`, `1.0 h`.
@@ -138,19 +126,6 @@ fn timestamp(ms: i64) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn thousands_are_separated_by_commas() {
-        for (n, expected) in [
-            (0, "0"),
-            (999, "999"),
-            (1_046, "1,046"),
-            (1_234_567, "1,234,567"),
-            (u64::MAX, "18,446,744,073,709,551,615"),
-        ] {
-            assert_eq!(thousands(n), expected);
-        }
-    }
 
     #[test]
     fn latencies_carry_a_unit_that_fits() {

@@ -32,6 +32,9 @@ impl OwnedKey {
     }
 }
 
+/// Group, peer and value.
+pub type Entry<V> = (Option<Box<[u8]>>, Box<[u8]>, V);
+
 /// Values by key.
 ///
 /// When there are more than [`MAX_KEYS`] keys, those with the smallest fixed hash are kept and all others are summed up
@@ -138,7 +141,7 @@ impl<V: Merge> Keys<V> {
     }
 
     /// Keys and values in the order of the keys, and the sum of the others.
-    pub fn sorted(mut self) -> (Vec<(Option<Box<[u8]>>, Box<[u8]>, V)>, Option<Box<V>>) {
+    pub fn sorted(mut self) -> (Vec<Entry<V>>, Option<Box<V>>) {
         self.shrink();
         self.entries.sort_by(|(a, _), (b, _)| a.cmp(b));
         let entries =
@@ -169,7 +172,7 @@ fn cut(name: &[u8]) -> &[u8] {
     &name[..name.len().min(MAX_NAME)]
 }
 
-/// The same in every process: FNV-1a, then a finaliser that spreads it (`fmix64` of MurmurHash3). It only decides
+/// The same in every process: FNV-1a, then a finaliser that spreads it (`fmix64` of `MurmurHash3`). It only decides
 /// which keys stay when there are too many.
 fn fixed_hash(key: Key<'_>) -> u64 {
     let group = key.group.unwrap_or(b"\xff").iter().chain(b"\0");

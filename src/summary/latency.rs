@@ -96,7 +96,7 @@ impl LatencySummary {
         // A rank in u128: counts times a thousand need not fit 64 bits.
         let rank = u128::from(skip) + (u128::from(count) * u128::from(share)).div_ceil(1000).max(1);
         let mut seen: u128 = 0;
-        let cell_end = |value: u64| Some(self.cell_end(value).min(u64::from(self.max)));
+        let cell_end = |value: u64| Some(Self::cell_end(value).min(u64::from(self.max)));
         if let Some(histogram) = &self.many {
             for cell in histogram.iter_recorded() {
                 seen += u128::from(cell.count_at_value());
@@ -117,7 +117,7 @@ impl LatencySummary {
 
     /// The upper end of the histogram cell that a value falls into. The same for both forms, so that the form, which is
     /// only a matter of memory, can't be seen from outside.
-    fn cell_end(&self, value: u64) -> u64 {
+    fn cell_end(value: u64) -> u64 {
         let value = value.min(MAX_MS);
         // Cells are one wide below 2^8 and double with each power of two: 2 digits need 2^8 cells (HdrHistogram's
         // `sub_bucket_count` for 2 significant digits).
@@ -172,7 +172,7 @@ impl PartialEq for LatencySummary {
                 None => summary
                     .few
                     .iter()
-                    .map(|&(value, times)| (summary.cell_end(u64::from(value)), times))
+                    .map(|&(value, times)| (Self::cell_end(u64::from(value)), times))
                     .collect(),
             };
             cells.dedup_by(|b, a| {
@@ -196,7 +196,9 @@ mod tests {
 
     fn of(values: &[u32]) -> LatencySummary {
         let mut summary = LatencySummary::default();
-        values.iter().for_each(|&value| summary.record(value));
+        for &value in values {
+            summary.record(value);
+        }
         summary
     }
 

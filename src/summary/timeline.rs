@@ -121,7 +121,9 @@ mod tests {
 
     fn of(seconds: &[i64]) -> Timeline {
         let mut timeline = Timeline::default();
-        seconds.iter().for_each(|second| timeline.record(second * 1000 + 999, ONE));
+        for second in seconds {
+            timeline.record(second * 1000 + 999, ONE);
+        }
         timeline
     }
 

@@ -76,6 +76,9 @@ pub fn pairs(line: &[u8]) -> Pairs<'_> {
     Pairs { line, at: 0, depth: 0, done: false }
 }
 
+/// A key and its value.
+pub type Pair<'a> = (&'a [u8], &'a [u8]);
+
 /// See [`pairs`].
 #[derive(Debug, Clone)]
 pub struct Pairs<'a> {
@@ -86,13 +89,9 @@ pub struct Pairs<'a> {
 }
 
 impl<'a> Pairs<'a> {
-    fn fail(
-        &mut self,
-        column: usize,
-        expected: &'static str,
-    ) -> Option<Result<(&'a [u8], &'a [u8]), Mismatch>> {
+    fn fail(&mut self, column: usize, expected: &'static str) -> Result<Pair<'a>, Mismatch> {
         self.done = true;
-        Some(Err(Mismatch { column, expected: Expected::Text(expected) }))
+        Err(Mismatch { column, expected: Expected::Text(expected) })
     }
 
     fn skip_space(&mut self) {
@@ -137,7 +136,7 @@ impl<'a> Pairs<'a> {
 }
 
 impl<'a> Iterator for Pairs<'a> {
-    type Item = Result<(&'a [u8], &'a [u8]), Mismatch>;
+    type Item = Result<Pair<'a>, Mismatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.done {
@@ -147,17 +146,17 @@ impl<'a> Iterator for Pairs<'a> {
             self.skip_space();
             match self.line.get(self.at) {
                 None if self.depth == 0 && self.at > 0 => return None,
-                None => return self.fail(self.line.len(), "`}`"),
+                None => return Some(self.fail(self.line.len(), "`}`")),
                 Some(b'{' | b'[') => {
                     self.depth += 1;
                     self.at += 1;
                 }
                 Some(_) if self.depth == 0 => {
-                    return if self.line[..self.at].contains(&b'}') {
+                    return Some(if self.line[..self.at].contains(&b'}') {
                         self.fail(self.at, "the end of the line")
                     } else {
                         self.fail(self.at, "`{`")
-                    };
+                    });
                 }
                 Some(b'}' | b']') => {
                     self.depth -= 1;
@@ -167,7 +166,7 @@ impl<'a> Iterator for Pairs<'a> {
                 Some(b'"') => {
                     let at = self.at;
                     let Some(key) = self.string() else {
-                        return self.fail(at, "a string with a closing quote");
+                        return Some(self.fail(at, "a string with a closing quote"));
                     };
                     self.skip_space();
                     if self.line.get(self.at) != Some(&b':') {
@@ -189,7 +188,7 @@ impl<'a> Iterator for Pairs<'a> {
                     let at = self.at;
                     self.bare();
                     if self.at == at {
-                        return self.fail(at, "a key in quotes");
+                        return Some(self.fail(at, "a key in quotes"));
                     }
                 }
             }

@@ -154,7 +154,33 @@ impl Tokenizer {
         }
     }
 
-    /// The same, but values that nobody asked for are checked too. Slow: for judging whether a format is the right one.
+    /// Does the line fit the format as it stands, not only by its keys?
+    pub fn fits_in_order(&self, line: &[u8]) -> bool {
+        self.plan.scan(&self.layout, line).is_some()
+            || reference::tokenize(&self.layout, line).is_ok()
+    }
+
+    /// All variables of a line with their values, in order; those of a JSON line whose keys come in another order by
+    /// their keys. Slow: for showing.
+    ///
+    /// # Errors
+    /// The place where the line stops fitting the format.
+    pub fn values<'a>(&'a self, line: &'a [u8]) -> Result<Vec<(&'a str, &'a [u8])>, Mismatch> {
+        let by_format = reference::spans(&self.layout, line);
+        if by_format.is_err() && self.keys.is_some() {
+            let pairs: Result<Vec<_>, Mismatch> = json::pairs(line).collect();
+            if let Ok(pairs) = pairs {
+                return Ok(pairs
+                    .into_iter()
+                    .map(|(key, value)| (str::from_utf8(key).unwrap_or("?"), value))
+                    .collect());
+            }
+        }
+        let names = self.layout.legs.iter().map(|leg| leg.variable.as_str());
+        Ok(names.zip(by_format?).map(|(name, (from, to))| (name, &line[from..to])).collect())
+    }
+
+    /// The same as [`Tokenizer::tokenize`], but values that nobody asked for are checked too. Slow: for judging whether a format is the right one.
     ///
     /// # Errors
     /// The place where the line stops fitting the format.

@@ -20,6 +20,17 @@ const MAX_TRIES: usize = 1 << 16;
 /// # Errors
 /// The furthest place where a reading failed.
 pub fn tokenize<'a>(layout: &Layout, line: &'a [u8]) -> Result<Fields<'a>, Mismatch> {
+    let mut fields = Fields::EMPTY;
+    for (leg, (from, to)) in layout.legs.iter().zip(spans(layout, line)?) {
+        if let Some(field) = leg.field {
+            fields.set(field, &line[from..to]);
+        }
+    }
+    Ok(fields)
+}
+
+/// Where the values of a line stand, in the order of the format's variables.
+pub(super) fn spans(layout: &Layout, line: &[u8]) -> Result<Vec<(usize, usize)>, Mismatch> {
     if !line.starts_with(&layout.lead) {
         return Err(Mismatch { column: 0, expected: Expected::Literal(layout.lead.clone()) });
     }
@@ -35,14 +46,9 @@ pub fn tokenize<'a>(layout: &Layout, line: &'a [u8]) -> Result<Fields<'a>, Misma
     if !search.read(0, layout.lead.len()) {
         return Err(Mismatch { column: search.furthest, expected: search.expected });
     }
-    let mut fields = Fields::EMPTY;
-    // The spans were noted on the way back: the last value first.
-    for (leg, &(from, to)) in layout.legs.iter().zip(search.spans.iter().rev()) {
-        if let Some(field) = leg.field {
-            fields.set(field, &line[from..to]);
-        }
-    }
-    Ok(fields)
+    // They were noted on the way back: the last value first.
+    search.spans.reverse();
+    Ok(search.spans)
 }
 
 struct Search<'a> {

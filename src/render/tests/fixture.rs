@@ -142,6 +142,7 @@ fn empty() -> Report {
         header: None,
         response: None,
         new_per_second: None,
+        steadily_new: false,
     };
     Report {
         input: InputStats { lines: 3, matched: 3, without_upstream: 3, ..InputStats::default() },
@@ -166,6 +167,7 @@ fn stats(attempts: u64, (new_certain, undecided): (u64, u64), hit_rate: HitRate)
         header: latency(attempts, [3, 40, 200, 60_000]),
         response: latency(attempts, [3, 45, 210, 61_000]),
         new_per_second: Some(PerSecond { mean: 1_692.384_615_384, peak: 2_000.0, peak_over_s: 60 }),
+        steadily_new: false,
     }
 }
 
@@ -313,6 +315,7 @@ fn any_stats() -> impl Strategy<Value = Stats> {
             header: connect,
             response,
             new_per_second: mean.map(|mean| PerSecond { mean, peak: mean, peak_over_s: 1 }),
+            steadily_new: false,
         }
     })
 }

@@ -1,0 +1,261 @@
+//! Which format a log has: from `-f`, from nginx.conf, or detected. What was taken without being asked for is said.
+
+use super::args::FormatArgs;
+use super::message::Messages;
+use crate::detect::{detect, detect_among, prefix_for};
+use crate::error::{Error, ErrorKind, Result};
+use crate::input::{Source, sample};
+use crate::log_format::{
+    Escape, LogFormat,
+    presets::{ALL, Preset},
+};
+use crate::nginx_conf::{DiskLoader, Module, NginxConf, directive};
+use crate::tokenizer::prefix::Prefix;
+use std::collections::BTreeMap;
+use std::io::Read;
+
+/// Lines and bytes of a source that are looked at to find its format.
+const SAMPLE_LINES: usize = 100;
+const SAMPLE_BYTES: usize = 4 << 20;
+
+/// A format and what stands in front of each line.
+pub(super) type Chosen = (LogFormat, Option<Prefix>);
+
+/// Where formats come from.
+#[derive(Debug)]
+pub(super) struct Formats {
+    given: Option<LogFormat>,
+    conf: Option<NginxConf>,
+}
+
+impl Formats {
+    /// Reads `-f` and `-c`.
+    ///
+    /// # Errors
+    /// A format or a configuration that can't be read.
+    pub(super) fn new(args: &FormatArgs) -> Result<Self> {
+        let given = args.log_format.as_deref().map(given_format).transpose()?;
+        let conf = args.nginx_conf.as_deref().map(read_conf).transpose()?;
+        Ok(Formats { given, conf })
+    }
+
+    /// Upstream names by peer address, from nginx.conf: addresses that are in one upstream only.
+    pub(super) fn upstream_names(&self) -> BTreeMap<String, String> {
+        let Some(conf) = &self.conf else { return BTreeMap::new() };
+        let servers = conf.upstreams.iter().flat_map(|upstream| &upstream.servers);
+        servers
+            .filter_map(|addr| Some((addr.clone(), conf.upstream_of(addr.as_bytes())?.to_owned())))
+            .collect()
+    }
+
+    /// The format of a source; none if the source is empty.
+    ///
+    /// # Errors
+    /// No format fits, or it is a log that keepwarm can't analyse.
+    pub(super) fn choose(&self, source: &Source, messages: &Messages) -> Result<Option<Chosen>> {
+        let sample = sample(source, SAMPLE_LINES, SAMPLE_BYTES)?;
+        let lines: Vec<&[u8]> = sample.lines().map(|line| line.bytes).collect();
+        self.choose_for(source.name(), &lines, messages)
+    }
+
+    /// The same for lines at hand.
+    pub(super) fn choose_for(
+        &self,
+        name: &str,
+        lines: &[&[u8]],
+        messages: &Messages,
+    ) -> Result<Option<Chosen>> {
+        let lines: Vec<&[u8]> = lines.iter().copied().filter(|line| !line.is_empty()).collect();
+        if let Some(format) = &self.given {
+            let prefix = prefix_for(name, format, &lines)?;
+            note_prefix(name, prefix.as_ref(), messages);
+            return Ok(Some((format.clone(), prefix)));
+        }
+        if lines.is_empty() {
+            return Ok(None);
+        }
+        if let Some(conf) = &self.conf {
+            return from_conf(conf, name, &lines, messages).map(Some);
+        }
+        let found = detect(name, &lines)?;
+        let how = format!("format detected, {} of the first {} lines fit", found.fits, lines.len());
+        messages.note(&format!("{name}: {how} {}", shown(&found.format)));
+        note_prefix(name, found.prefix.as_ref(), messages);
+        if !found.rivals.is_empty() {
+            let rivals = found.rivals.join(", ");
+            messages.warning(&format!(
+                "{name}: these formats fit as well but read other values: {rivals}; -f NAME chooses"
+            ));
+        }
+        Ok(Some((found.format, found.prefix)))
+    }
+}
+
+/// A preset by its name, what was derived by the variables it found, anything else in nginx's syntax.
+fn shown(format: &LogFormat) -> String {
+    let known: Vec<&str> = format.variables().filter(|name| *name != "unknown").collect();
+    match Preset::named(&format.name) {
+        Some(preset) if preset.format().as_ref() == Ok(format) => {
+            format!("preset `{}`", preset.name)
+        }
+        _ if format.logs("unknown") || format.is_json() => {
+            format!("{}: ${}", format.name, known.join(" $"))
+        }
+        _ => format!("`{format}` ({})", format.name),
+    }
+}
+
+fn note_prefix(name: &str, prefix: Option<&Prefix>, messages: &Messages) {
+    if let Some(prefix) = prefix {
+        messages.note(&format!("{name}: each line is read behind a {} prefix", prefix.name()));
+    }
+}
+
+/// `-f`: a preset's name, a directive, strings as in a directive, or the format itself.
+fn given_format(text: &str) -> Result<LogFormat> {
+    let trimmed = text.trim();
+    let quoted = trimmed.starts_with('\'') || trimmed.starts_with("escape=");
+    if trimmed.split_ascii_whitespace().next() == Some("log_format") || quoted {
+        let whole = if quoted { format!("log_format given {trimmed}") } else { trimmed.to_owned() };
+        let parsed = directive(&whole)?;
+        let [name, strings @ ..] = parsed.args.as_slice() else {
+            return Err(Error::new(
+                ErrorKind::Syntax,
+                "log_format: expected a name and strings, found neither",
+            ));
+        };
+        return LogFormat::from_arguments(&String::from_utf8_lossy(name), strings);
+    }
+    if text.contains('$') {
+        return LogFormat::from_string("given", text, Escape::Default);
+    }
+    if let Some(preset) = Preset::named(trimmed) {
+        return preset.format();
+    }
+    let names: Vec<&str> = ALL.iter().map(|preset| preset.name).collect();
+    let message = format!("--log-format: no preset of this name: {trimmed}");
+    Err(Error::new(ErrorKind::Usage, message).with_hint(format!(
+        "presets: {}; or give the format itself, in single quotes",
+        names.join(", ")
+    )))
+}
+
+/// `-c`: a file, or stdin.
+fn read_conf(path: &str) -> Result<NginxConf> {
+    if path != "-" {
+        return NginxConf::load(path, &DiskLoader);
+    }
+    let mut text = Vec::new();
+    // As much as a configuration may have, and one byte more to see that it has not.
+    std::io::stdin()
+        .lock()
+        .take((64 << 20) + 1)
+        .read_to_end(&mut text)
+        .map_err(|error| Error::io("stdin", &error))?;
+    NginxConf::from_text("stdin", &text, &DiskLoader)
+}
+
+/// The format that the configuration's `access_log` names for this file; if none does, the one of its formats that
+/// fits the lines.
+fn from_conf(conf: &NginxConf, name: &str, lines: &[&[u8]], messages: &Messages) -> Result<Chosen> {
+    let mut named: Vec<&str> = conf
+        .access_logs
+        .iter()
+        .filter(|log| log.module == Module::Http && is_same_log(&log.path, name))
+        .map(|log| log.format.as_deref().unwrap_or("combined"))
+        .collect();
+    named.sort_unstable();
+    named.dedup();
+    let known: Vec<&str> = conf
+        .log_formats
+        .iter()
+        .filter(|format| format.module == Module::Http)
+        .map(|format| format.name.as_str())
+        .chain(["combined"])
+        .collect();
+    let candidates = if named.is_empty() { &known } else { &named };
+    let formats =
+        candidates.iter().map(|format| conf_format(conf, format)).collect::<Result<Vec<_>>>()?;
+    if let [format] = formats.as_slice()
+        && !named.is_empty()
+    {
+        let prefix = prefix_for(name, format, lines)?;
+        messages.note(&format!("{name}: took log_format {} from nginx.conf", format.name));
+        note_prefix(name, prefix.as_ref(), messages);
+        return Ok((format.clone(), prefix));
+    }
+    let found = detect_among(name, &formats, lines)?;
+    let why = if named.is_empty() {
+        "no access_log names this file"
+    } else {
+        "several access_logs name this file"
+    };
+    messages.note(&format!(
+        "{name}: {why} in nginx.conf; took log_format {}, which fits {} of the first {} lines",
+        found.format.name,
+        found.fits,
+        lines.len()
+    ));
+    note_prefix(name, found.prefix.as_ref(), messages);
+    if !found.rivals.is_empty() {
+        messages.warning(&format!(
+            "{name}: these fit as well but read other values: {}",
+            found.rivals.join(", ")
+        ));
+    }
+    Ok((found.format, found.prefix))
+}
+
+fn conf_format(conf: &NginxConf, name: &str) -> Result<LogFormat> {
+    match (conf.log_format(Module::Http, name), Preset::named("combined")) {
+        (Some(directive), _) => LogFormat::from_arguments(&directive.name, &directive.args)
+            .map_err(|error| {
+                Error::new(error.kind(), format!("{}: {}", directive.place, error.message()))
+            }),
+        (None, Some(combined)) if name == "combined" => combined.format(),
+        (None, _) => {
+            Err(Error::new(ErrorKind::Syntax, format!("nginx.conf: unknown log format: {name}")))
+        }
+    }
+}
+
+/// Is a source the log that an `access_log` writes, or a rotated or compressed one of it? Paths are compared by their
+/// last part, because logs are looked at on other machines than those that wrote them.
+fn is_same_log(access_log: &str, source: &str) -> bool {
+    let file = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let (log, source) = (file(access_log), file(source));
+    !log.is_empty()
+        && source
+            .strip_prefix(log.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_may_be_given_in_four_ways() {
+        for (text, shown) in [
+            ("combined", "${remote_addr} - ${remote_user} [${time_local}]"),
+            ("$msec $upstream_addr", "${msec} ${upstream_addr}"),
+            ("log_format x escape=json '$msec' ' $pid';", "${msec} ${pid}"),
+            ("'$msec' ' $pid'", "${msec} ${pid}"),
+        ] {
+            assert!(given_format(text).unwrap().to_string().starts_with(shown), "{text}");
+        }
+        let error = given_format("combind").unwrap_err();
+        assert!(error.hint().is_some_and(|hint| hint.contains("combined")));
+    }
+
+    #[test]
+    fn rotated_logs_are_written_by_the_same_access_log() {
+        for source in
+            ["access.log", "/tmp/access.log.1", "x/access.log-20261121.gz", "access.log.2.zst"]
+        {
+            assert!(is_same_log("/var/log/nginx/access.log", source), "{source}");
+        }
+        assert!(!is_same_log("/var/log/nginx/access.log", "other.log"));
+        assert!(!is_same_log("/var/log/nginx/access.log", "access.logs"));
+    }
+}

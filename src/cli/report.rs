@@ -1,0 +1,284 @@
+//! `keepwarm report`: batch over files.
+
+use super::args::{Color, Output, ReportArgs, SortBy};
+use super::choose::Formats;
+use super::message::Messages;
+use super::{Exit, to_stdout, when};
+use crate::analysis::report::{InputStats, Report, Severity};
+use crate::analysis::{Policy, Sort, analyse};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fold::{By, Choice, Recipe};
+use crate::input::{CHUNK, Source, discover, plan};
+use crate::log_format::LogFormat;
+use crate::log_format::variable::Field;
+use crate::pipeline::{Batch, batch};
+use crate::render::{self, Format, Options};
+use regex_automata::meta::Regex;
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write, stdin, stdout};
+
+/// Runs the command.
+///
+/// # Errors
+/// What ends the run; sources that fail are said and the others go on.
+pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
+    let formats = Formats::new(&args.format)?;
+    let choice = choice(args)?;
+    let found = discover(&inputs(args)?);
+    found.warnings.iter().for_each(|warning| messages.warning(warning));
+    found.errors.iter().for_each(|error| messages.error(error));
+    let (sources, recipes) = prepare(found.sources, &formats, &choice, messages)?;
+    let batch = read(args, &sources, &recipes, messages)?;
+    let input = input_stats(&sources, &batch);
+    if input.matched == 0 {
+        return if messages.had_errors() && input.lines == 0 {
+            Ok(Exit::Trouble)
+        } else {
+            Err(nothing(&input))
+        };
+    }
+    let bad = input.malformed + input.too_long;
+    let policy = Policy {
+        min_hit_rate: args.min_hit_rate / 100.0,
+        min_attempts: args.min_attempts,
+        names: formats.upstream_names(),
+        by_peer: choice.by == By::Peer,
+        sort: match args.sort {
+            SortBy::Worst => Sort::Worst,
+            SortBy::Attempts => Sort::Attempts,
+            SortBy::New => Sort::New,
+            SortBy::Name => Sort::Name,
+        },
+    };
+    let report = analyse(batch.summary, input, &policy);
+    show(args, &report)?;
+    let alert = report.findings.iter().any(|finding| finding.severity == Severity::Alert);
+    Ok(match alert {
+        _ if messages.had_errors() || (args.strict && bad > 0) => Exit::Trouble,
+        true => Exit::Finding,
+        false => Exit::Fine,
+    })
+}
+
+/// The inputs, or stdin where something is piped in.
+fn inputs(args: &ReportArgs) -> Result<Vec<String>> {
+    if !args.inputs.is_empty() {
+        return Ok(args.inputs.clone());
+    }
+    if stdin().is_terminal() {
+        return Err(Error::new(ErrorKind::Usage, "no log given").with_hint(
+            "keepwarm report /var/log/nginx/access.log, or pipe one in; see keepwarm report --help",
+        ));
+    }
+    Ok(vec!["-".to_owned()])
+}
+
+/// `--by`, `--group`, `--since` and `--until`.
+fn choice(args: &ReportArgs) -> Result<Choice> {
+    let by = match args.by.as_str() {
+        "upstream" => By::Upstream,
+        "peer" => By::Peer,
+        other => match other.strip_prefix('$') {
+            Some(name) if !name.is_empty() => {
+                By::Variable(name.trim_matches(['{', '}']).to_owned())
+            }
+            _ => {
+                let message =
+                    format!("--by: expected upstream, peer or a variable, found: {other}");
+                return Err(Error::new(ErrorKind::Usage, message).with_hint(
+                    "variables need single quotes, or the shell replaces them: --by '$host'",
+                ));
+            }
+        },
+    };
+    let group = args.group.as_deref().map(pattern).transpose()?;
+    let now = jiff::Zoned::now();
+    let time = |flag: &str, text: &Option<String>| {
+        let Some(text) = text else { return Ok(None) };
+        when::parse(text, &now).map(Some).map_err(|error| {
+            let hint = error.hint().unwrap_or_default().to_owned();
+            Error::new(ErrorKind::Usage, format!("{flag}: {}", error.message())).with_hint(hint)
+        })
+    };
+    let (since, until) = (time("--since", &args.since)?, time("--until", &args.until)?);
+    if let (Some(since), Some(until)) = (since, until)
+        && since >= until
+    {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "--since is not before --until: no line can match",
+        ));
+    }
+    if !(0.0..=100.0).contains(&args.min_hit_rate) {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("--min-hit-rate: expected 0 to 100, found: {}", args.min_hit_rate),
+        ));
+    }
+    Ok(Choice { by, group, since, until })
+}
+
+fn pattern(text: &str) -> Result<Regex> {
+    Regex::builder()
+        .syntax(regex_automata::util::syntax::Config::new().utf8(false))
+        .configure(Regex::config().utf8_empty(false))
+        .build(text)
+        .map_err(|error| {
+            let why = std::error::Error::source(&error)
+                .map_or_else(|| error.to_string(), ToString::to_string);
+            Error::new(ErrorKind::Usage, format!("--group: {why}"))
+        })
+}
+
+/// Finds the format of each source. A source without one is said and left out, an empty one silently.
+fn prepare(
+    sources: Vec<Source>,
+    formats: &Formats,
+    choice: &Choice,
+    messages: &mut Messages,
+) -> Result<(Vec<Source>, Vec<Recipe>)> {
+    let mut kept = Vec::new();
+    let mut recipes = Vec::new();
+    for source in sources {
+        match formats.choose(&source, messages).and_then(|chosen| {
+            chosen
+                .map(|(format, prefix)| check(&source, &format, choice).map(|()| (format, prefix)))
+                .transpose()
+        }) {
+            Ok(Some((format, prefix))) => {
+                recipes.push(Recipe::new(&format, prefix, choice.clone()));
+                kept.push(source);
+            }
+            Ok(None) => messages.note(&format!("{}: is empty", source.name())),
+            Err(error) => messages.error(&error),
+        }
+    }
+    if kept.is_empty() && !messages.had_errors() {
+        return Err(Error::new(ErrorKind::Input, "nothing to read: every input is empty"));
+    }
+    Ok((kept, recipes))
+}
+
+/// Can this format answer what was asked?
+fn check(source: &Source, format: &LogFormat, choice: &Choice) -> Result<()> {
+    let logs = |fields: &[Field]| {
+        format.variables().filter_map(Field::of_variable).any(|field| fields.contains(&field))
+    };
+    let name = source.name();
+    let upstream = [
+        Field::Addr,
+        Field::ConnectTime,
+        Field::HeaderTime,
+        Field::ResponseTime,
+        Field::UpstreamStatus,
+    ];
+    if !logs(&upstream) {
+        let message = format!(
+            "{name}: its format ({}) logs nothing of upstreams, so there is nothing to report",
+            format.name
+        );
+        return Err(Error::new(ErrorKind::Input, message)
+            .with_hint("`keepwarm formats` shows the log_format to use"));
+    }
+    if (choice.since.is_some() || choice.until.is_some())
+        && !logs(&[Field::Msec, Field::TimeIso8601, Field::TimeLocal])
+    {
+        let message = format!(
+            "{name}: its format ({}) logs no time, so --since and --until can't work",
+            format.name
+        );
+        return Err(Error::new(ErrorKind::Usage, message));
+    }
+    match &choice.by {
+        By::Variable(variable) if !format.logs(variable) => {
+            let mut names: Vec<&str> =
+                format.variables().filter(|name| *name != "unknown").collect();
+            names.dedup();
+            Err(Error::new(
+                ErrorKind::Usage,
+                format!("{name}: its format ({}) does not log ${variable}", format.name),
+            )
+            .with_hint(format!("it logs: ${}", names.join(" $"))))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn read(
+    args: &ReportArgs,
+    sources: &[Source],
+    recipes: &[Recipe],
+    messages: &mut Messages,
+) -> Result<Batch> {
+    let tasks = plan(sources, args.chunk.unwrap_or(CHUNK));
+    let mut invalid = match &args.invalid_out {
+        Some(path) => {
+            let file = File::create(path).map_err(|error| Error::io(path.display(), &error))?;
+            Some(BufWriter::new(file))
+        }
+        None => None,
+    };
+    let out = invalid.as_mut().map(|file| file as &mut (dyn Write + Send));
+    let found = batch(&tasks, recipes, args.threads, out)?;
+    found.warnings.iter().for_each(|warning| messages.warning(warning));
+    found.errors.iter().for_each(|error| messages.error(error));
+    Ok(found)
+}
+
+fn input_stats(sources: &[Source], batch: &Batch) -> InputStats {
+    let lines = batch.summary.lines;
+    InputStats {
+        sources: sources.iter().map(|source| source.name().to_owned()).collect(),
+        bytes: lines.bytes,
+        lines: lines.lines,
+        matched: lines.matched,
+        without_upstream: lines.without_upstream,
+        malformed: lines.malformed,
+        too_long: lines.too_long,
+        filtered: lines.filtered,
+        first_malformed: batch.first_malformed.clone(),
+    }
+}
+
+/// No line counted: says why, and what to try.
+fn nothing(input: &InputStats) -> Error {
+    if input.filtered > 0 {
+        return Error::new(
+            ErrorKind::Input,
+            format!("none of {} lines lies between --since and --until", input.lines),
+        );
+    }
+    let first = input.first_malformed.as_ref().map_or_else(String::new, |line| {
+        format!("; the first: {}:{}:{}: {}", line.source, line.line, line.column, line.reason)
+    });
+    Error::new(ErrorKind::Input, format!("none of {} lines fits the format{first}", input.lines))
+        .with_hint(
+            "leave out -f to have the format detected, or try: keepwarm formats -f FORMAT FILE",
+        )
+}
+
+fn show(args: &ReportArgs, report: &Report) -> Result<()> {
+    let terminal = stdout().is_terminal();
+    let auto = anstream::AutoStream::choice(&stdout()) != anstream::ColorChoice::Never;
+    let options = Options {
+        width: terminal
+            .then(|| terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0))),
+        color: match args.color {
+            Color::Auto => terminal && auto,
+            Color::Always => true,
+            Color::Never => false,
+        },
+        ascii: false,
+        top: args.top,
+    };
+    let format = match args.output {
+        Output::Table => Format::Table,
+        Output::Json => Format::Json,
+        Output::Csv => Format::Csv,
+        Output::Markdown => Format::Markdown,
+    };
+    let mut bytes = Vec::new();
+    render::render(report, format, &options, &mut bytes)
+        .map_err(|error| Error::io("report", &error))?;
+    to_stdout(&bytes)
+}

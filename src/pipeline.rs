@@ -1,0 +1,262 @@
+//! The threads of a batch run: workers take tasks, fold their lines into summaries of their own, and the summaries are
+//! merged once at the end.
+//!
+//! Which worker takes which task is chance; the result is not, because summaries merge in any order to the same
+//! (see [`crate::summary`]). What does depend on places, line numbers and the order of `--invalid-out`, is keyed by
+//! task and put in order here.
+
+use crate::analysis::report::MalformedLine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fold::{Fold, Recipe};
+use crate::input::{Buffer, Lines, Task};
+use crate::summary::{LineCounts, Merge, Summary};
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+/// What a batch run found.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// All lines of all tasks.
+    pub summary: Summary,
+    /// The first line that does not fit, in the order of the tasks.
+    pub first_malformed: Option<MalformedLine>,
+    /// Sources that could not be read to their end, in the order of the tasks.
+    pub errors: Vec<Error>,
+    /// What was odd about sources, in the order of the tasks.
+    pub warnings: Vec<String>,
+}
+
+/// Reads all tasks on `threads` threads (none: one per core). `recipes` has one entry per source. Malformed lines
+/// are written to `invalid` as they are.
+///
+/// # Errors
+/// Kind `Io` if no threads can be started or `invalid` can't be written to. What happens to a single source is in the
+/// result.
+pub fn batch(
+    tasks: &[Task<'_>],
+    recipes: &[Recipe],
+    threads: Option<usize>,
+    invalid: Option<&mut (dyn Write + Send)>,
+) -> Result<Batch> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.unwrap_or(0))
+        .build()
+        .map_err(|error| Error::new(ErrorKind::Io, format!("threads: {error}")))?;
+    let next = AtomicUsize::new(0);
+    let invalid = invalid.map(InvalidLines::new);
+    let locals = pool.broadcast(|_| {
+        let mut worker = Worker { invalid: invalid.as_ref(), ..Worker::default() };
+        let mut buffer = Buffer::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(task) = tasks.get(index) else { break };
+            worker.task(index, task, recipes, &mut buffer);
+        }
+        (worker.fold.summary, worker.notes)
+    });
+    if let Some(invalid) = invalid {
+        invalid.result()?;
+    }
+    let mut summary = Summary::default();
+    let mut notes = Vec::new();
+    for (part, part_notes) in locals {
+        summary.merge(part);
+        notes.extend(part_notes);
+    }
+    notes.sort_by_key(|note| note.task);
+    Ok(collect(summary, tasks, notes))
+}
+
+/// What a worker has to say of one task besides its counts.
+#[derive(Debug)]
+struct TaskNote {
+    task: usize,
+    /// Lines of any kind, for numbering those of the tasks behind this one.
+    lines: u64,
+    /// Line number in the task from 1, column from 1, and why.
+    first_malformed: Option<(u64, u64, String)>,
+    warning: Option<String>,
+    error: Option<Error>,
+}
+
+#[derive(Default)]
+struct Worker<'a, 'o> {
+    fold: Fold,
+    notes: Vec<TaskNote>,
+    invalid: Option<&'a InvalidLines<'o>>,
+}
+
+impl Worker<'_, '_> {
+    fn task(&mut self, index: usize, task: &Task<'_>, recipes: &[Recipe], buffer: &mut Buffer) {
+        let mut note =
+            TaskNote { task: index, lines: 0, first_malformed: None, warning: None, error: None };
+        if let Some(recipe) = recipes.get(task.source_index())
+            && let Err(error) = self.read(task, recipe, buffer, &mut note)
+        {
+            note.error = Some(error);
+        }
+        if let Some(invalid) = self.invalid {
+            invalid.finish(index);
+        }
+        self.notes.push(note);
+    }
+
+    fn read(
+        &mut self,
+        task: &Task<'_>,
+        recipe: &Recipe,
+        buffer: &mut Buffer,
+        note: &mut TaskNote,
+    ) -> Result<()> {
+        let mut reader = task.open(buffer)?;
+        let result = loop {
+            let block = match reader.next_block() {
+                Ok(Some(block)) => block,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            };
+            let skipped = block.too_long_before;
+            for line in Lines::new(block.bytes) {
+                note.lines += 1;
+                if let Err(mismatch) = self.fold.line(recipe, line.bytes) {
+                    note.first_malformed.get_or_insert_with(|| {
+                        let column = u64::try_from(mismatch.column).unwrap_or(u64::MAX);
+                        (
+                            note.lines + skipped,
+                            column.saturating_add(1),
+                            mismatch.reason(line.bytes),
+                        )
+                    });
+                    if let Some(invalid) = self.invalid {
+                        invalid.write(note.task, line.bytes);
+                    }
+                }
+            }
+        };
+        let read = reader.summary();
+        note.lines += read.too_long;
+        note.warning = read.warning;
+        self.fold.summary.lines.merge(LineCounts {
+            bytes: read.bytes,
+            lines: read.too_long,
+            too_long: read.too_long,
+            ..LineCounts::default()
+        });
+        result
+    }
+}
+
+/// Turns the notes of all tasks, in their order, into places that a person can look up.
+fn collect(summary: Summary, tasks: &[Task<'_>], notes: Vec<TaskNote>) -> Batch {
+    let mut batch = Batch { summary, ..Batch::default() };
+    let mut source = usize::MAX;
+    let mut lines_before = 0;
+    for note in notes {
+        let task = &tasks[note.task];
+        if task.source_index() != source {
+            source = task.source_index();
+            lines_before = 0;
+        }
+        if let (None, Some((line, column, reason))) = (&batch.first_malformed, note.first_malformed)
+        {
+            let source = task.source().name().to_owned();
+            batch.first_malformed =
+                Some(MalformedLine { source, line: lines_before + line, column, reason });
+        }
+        lines_before += note.lines;
+        batch.warnings.extend(note.warning);
+        batch.errors.extend(note.error);
+    }
+    // One range of a file that is gone fails as all others do.
+    batch.errors.dedup();
+    batch
+}
+
+/// Bytes that a task may hold back while an earlier one is still being read.
+const HELD_BACK: usize = 16 << 20;
+
+/// Writes malformed lines in the order of the tasks, though several tasks find them at once.
+struct InvalidLines<'a> {
+    state: Mutex<InvalidState<'a>>,
+    turn: Condvar,
+}
+
+struct InvalidState<'a> {
+    out: &'a mut (dyn Write + Send),
+    /// The task whose lines go straight out.
+    current: usize,
+    /// Lines of later tasks, and whether they are finished.
+    later: std::collections::BTreeMap<usize, (Vec<u8>, bool)>,
+    failure: Option<std::io::Error>,
+}
+
+impl InvalidState<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        if self.failure.is_none() {
+            self.failure = self.out.write_all(bytes).err();
+        }
+    }
+
+    /// Goes on to the next task, and over those that are finished already.
+    fn advance(&mut self) {
+        self.current += 1;
+        while let Some((bytes, finished)) = self.later.remove(&self.current) {
+            self.put(&bytes);
+            if !finished {
+                return;
+            }
+            self.current += 1;
+        }
+    }
+}
+
+impl<'a> InvalidLines<'a> {
+    fn new(out: &'a mut (dyn Write + Send)) -> Self {
+        let state = InvalidState {
+            out,
+            current: 0,
+            later: std::collections::BTreeMap::new(),
+            failure: None,
+        };
+        InvalidLines { state: Mutex::new(state), turn: Condvar::new() }
+    }
+
+    fn write(&self, task: usize, line: &[u8]) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // The current task is being read by somebody, so waiting for it ends.
+        while state.current != task
+            && state.later.get(&task).is_some_and(|(held, _)| held.len() > HELD_BACK)
+            && state.failure.is_none()
+        {
+            state = self.turn.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.current == task {
+            state.put(line);
+            state.put(b"\n");
+        } else if state.failure.is_none() {
+            let (held, _) = state.later.entry(task).or_default();
+            held.extend_from_slice(line);
+            held.push(b'\n');
+        }
+    }
+
+    fn finish(&self, task: usize) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.current == task {
+            state.advance();
+        } else {
+            state.later.entry(task).or_default().1 = true;
+        }
+        self.turn.notify_all();
+    }
+
+    fn result(self) -> Result<()> {
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let flushed = state.out.flush();
+        match state.failure.or(flushed.err()) {
+            Some(error) => Err(Error::io("--invalid-out", &error)),
+            None => Ok(()),
+        }
+    }
+}
