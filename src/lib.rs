@@ -10,3 +10,4 @@
 
 pub mod analysis;
 pub mod error;
+pub mod input;
