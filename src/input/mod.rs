@@ -1,0 +1,29 @@
+//! Bytes in: finds logs, opens them however compressed, and hands out blocks of whole lines.
+//!
+//! This layer knows bytes and places only, nothing of log formats. A run goes through it like this:
+//!
+//! 1. [`discover()`] turns arguments (files, folders, patterns, `-`) into [`Source`]s, each once.
+//! 2. [`sample()`] shows the first lines of a source, so that a format can be detected. What was
+//!    read from a pipe for that is not lost.
+//! 3. [`plan()`] cuts the sources into [`Task`]s: a large plain file becomes several ranges, all
+//!    else is one task.
+//! 4. A worker opens a task with its own [`Buffer`] and takes [`Block`]s from the [`BlockReader`];
+//!    [`Lines`] walks the lines of a block.
+//!
+//! Plain files are read by `pread` into a small buffer, not mapped: a log may be truncated while it
+//! is read (logrotate's `copytruncate`), and a mapped file would then kill the process.
+
+pub mod blocks;
+pub mod compression;
+pub mod discover;
+pub mod lines;
+pub mod plan;
+pub mod source;
+
+mod ahead;
+
+pub use blocks::{Block, BlockReader, Buffer, MAX_LINE, READ, ReadSummary};
+pub use discover::{Discovered, discover};
+pub use lines::{Line, Lines};
+pub use plan::{CHUNK, Task, plan};
+pub use source::{Sample, Source, sample};
