@@ -177,7 +177,10 @@ impl<'a> Iterator for Pairs<'a> {
                     let value = match self.line.get(self.at) {
                         Some(b'"') => match self.string() {
                             Some(value) => value,
-                            None => return self.fail(self.at, "a string with a closing quote"),
+                            None => {
+                                let at = self.at;
+                                return Some(self.fail(at, "a string with a closing quote"));
+                            }
                         },
                         Some(b'{' | b'[') => continue,
                         _ => self.bare(),
