@@ -38,7 +38,7 @@ pub type Entry<V> = (Option<Box<[u8]>>, Box<[u8]>, V);
 /// Values by key.
 ///
 /// When there are more than [`MAX_KEYS`] keys, those with the smallest fixed hash are kept and all others are summed up
-/// in [`Keys::others`]. Which ones are kept depends on the set of keys alone; a key that is kept was never dropped, so its
+/// in one value, the others. Which ones are kept depends on the set of keys alone; a key that is kept was never dropped, so its
 /// value is whole.
 #[derive(Debug, Clone)]
 pub struct Keys<V> {

@@ -175,13 +175,13 @@ impl<'a> Iterator for Pairs<'a> {
                     self.at += 1;
                     self.skip_space();
                     let value = match self.line.get(self.at) {
-                        Some(b'"') => match self.string() {
-                            Some(value) => value,
-                            None => {
-                                let at = self.at;
+                        Some(b'"') => {
+                            let at = self.at;
+                            let Some(value) = self.string() else {
                                 return Some(self.fail(at, "a string with a closing quote"));
-                            }
-                        },
+                            };
+                            value
+                        }
                         Some(b'{' | b'[') => continue,
                         _ => self.bare(),
                     };

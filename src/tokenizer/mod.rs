@@ -7,7 +7,7 @@
 //! - the value's own grammar for numbers, times and the `$upstream_*` lists, whose commas and spaces are part of them;
 //! - else the next literal of the format, at its first place that lets the rest of the line fit.
 //!
-//! Where the first try fails the slow and obvious engine ([`reference`]) decides, which is also the oracle of the
+//! Where the first try fails the slow and obvious engine ([`mod@reference`]) decides, which is also the oracle of the
 //! tests; a JSON line whose keys come in another order is read by its keys ([`json`]).
 
 pub mod json;
