@@ -44,19 +44,24 @@ fn hit_rate(upstream: &UpstreamReport, policy: &Policy) -> Option<Finding> {
         return None;
     }
     let name = name_of(upstream);
-    let limit = percent(policy.min_hit_rate);
+    let limit = limit_in_words(policy);
     if high < policy.min_hit_rate {
+        let most = if high > 0.0 {
+            format!("at most {}", percent(high, policy.min_hit_rate))
+        } else {
+            "none".to_owned()
+        };
         return Some(Finding {
             rule: "low_hit_rate",
             severity: Severity::Alert,
             message: format!(
-                "at most {} of {} attempts reused a connection, under the limit of {limit}",
-                percent(high),
+                "{most} of {} attempts reused a connection, the limit is {limit}",
                 thousands(connected)
             ),
             upstream: Some(name),
-            fix: "check that this upstream block has `keepalive`, that the location sets `proxy_http_version 1.1` and \
-                  `proxy_set_header Connection \"\"` (nginx before 1.29.7), and that the backend does not close connections"
+            fix: "check that the upstream block has `keepalive`, that the location sets `proxy_http_version 1.1` and \
+                  `proxy_set_header Connection \"\"` (both needed before nginx 1.29.7), and that the peers do not close \
+                  connections themselves"
                 .to_owned(),
         });
     }
@@ -66,12 +71,13 @@ fn hit_rate(upstream: &UpstreamReport, policy: &Policy) -> Option<Finding> {
         message: format!(
             "cannot tell whether reuse is above {limit}: it lies between {} and {}, because {} attempts with \
              connect time 0.000 may be reused or fast new connections",
-            percent(low),
-            percent(high),
+            percent(low, policy.min_hit_rate),
+            percent(high, policy.min_hit_rate),
             thousands(stats.undecided)
         ),
         upstream: Some(name),
-        fix: "log `$connection`, `$pid` and `$msec`; `keepwarm formats` shows the exact log_format"
+        fix: "connect times alone can't narrow it: many sockets to the peers in TIME_WAIT (`ss -tan`, here or on their \
+              hosts) mean new connections; log what `keepwarm formats` recommends for later analysis"
             .to_owned(),
     })
 }
@@ -114,17 +120,18 @@ fn connect_p95(upstream: &UpstreamReport, peer: &PeerReport, policy: &Policy) ->
         return None;
     }
     let name = name_of(upstream);
+    let to = if name == peer.addr { String::new() } else { format!(" to {}", peer.addr) };
     Some(Finding {
         rule: "connect_p95",
         severity: Severity::Warning,
         message: format!(
-            "P95 of connect time to {} is {p95} ms throughout: {} of {} attempts certainly opened a connection",
-            peer.addr,
+            "P95 of connect time{to} is {p95} ms throughout: {} of {} attempts certainly opened a connection",
             thousands(stats.new_certain),
             thousands(stats.attempts)
         ),
         upstream: Some(name),
-        fix: "with working keepalive it is 0: raise `keepalive` in the upstream block, or look for what closes the connections"
+        fix: "it is 0 where more than 95 % of attempts reuse a connection: set or raise `keepalive` in the upstream \
+              block, or look for what closes the connections"
             .to_owned(),
     })
 }
@@ -171,9 +178,23 @@ fn is_nearby(addr: &str) -> bool {
     }
 }
 
-/// `0.6612` -> `66.1 %`, rounded down, so that nothing under a limit is shown as being at it.
-fn percent(rate: f64) -> String {
-    format!("{:.1} %", (rate * 1000.0 + 1e-9).floor() / 10.0)
+/// `0.6612` -> `66.1 %`, as the table shows it, but a share under the limit is never rounded up to it. Only exactly none
+/// and all are `0 %` and `100 %`.
+fn percent(share: f64, limit: f64) -> String {
+    if share <= 0.0 {
+        return "0 %".to_owned();
+    }
+    if share >= 1.0 {
+        return "100 %".to_owned();
+    }
+    let tenths = (share * 1000.0).round();
+    let rounded_up = share < limit && tenths >= limit * 1000.0;
+    format!("{:.1} %", if rounded_up { tenths - 1.0 } else { tenths } / 10.0)
+}
+
+/// `0.7` -> `70 %`
+fn limit_in_words(policy: &Policy) -> String {
+    format!("{} %", (policy.min_hit_rate * 1000.0).round() / 10.0)
 }
 
 #[cfg(test)]
@@ -181,10 +202,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_rounded_down() {
-        assert_eq!(percent(0.6999), "69.9 %");
-        assert_eq!(percent(1.0), "100.0 %");
-        assert_eq!(percent(0.3), "30.0 %");
+    fn a_share_under_the_limit_is_never_shown_as_the_limit() {
+        for (share, shown) in [
+            (0.699_99, "69.9 %"),
+            (0.7, "70.0 %"),
+            (0.6612, "66.1 %"),
+            (0.0, "0 %"),
+            (1.0, "100 %"),
+        ] {
+            assert_eq!(percent(share, 0.7), shown);
+        }
     }
 
     #[test]
