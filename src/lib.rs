@@ -13,6 +13,8 @@ pub mod cli;
 pub mod detect;
 pub mod error;
 pub mod fold;
+#[cfg(test)]
+mod golden;
 pub mod input;
 pub mod log_format;
 pub mod nginx_conf;

@@ -61,6 +61,14 @@ pub(super) fn finding(finding: &Finding) -> String {
     }
 }
 
+/// The findings, and whether to give the fix: of several in a row with the same fix only the last has it.
+pub(super) fn findings(report: &Report) -> impl Iterator<Item = (&Finding, bool)> {
+    let all = &report.findings;
+    all.iter()
+        .enumerate()
+        .map(|(at, found)| (found, all.get(at + 1).is_none_or(|next| next.fix != found.fix)))
+}
+
 /// What an interval means, if there is a row where nothing narrows it down.
 pub(super) fn footnote(rows: &[Row<'_>]) -> Option<&'static str> {
     let mut open =

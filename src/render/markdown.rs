@@ -22,10 +22,12 @@ pub(super) fn write(report: &Report, options: &Options, out: &mut dyn Write) -> 
     if !report.findings.is_empty() {
         writeln!(out)?;
     }
-    for found in &report.findings {
+    for (found, fix) in lines::findings(report) {
         let severity = lines::severity(found.severity);
         writeln!(out, "- **{severity}**{}", markdown(&lines::finding(found)))?;
-        writeln!(out, "  - fix: {}", markdown(&found.fix))?;
+        if fix {
+            writeln!(out, "  - fix: {}", markdown(&found.fix))?;
+        }
     }
     if let Some(footnote) = lines::footnote(&rows) {
         writeln!(out, "\n{}", markdown(footnote))?;

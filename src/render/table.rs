@@ -66,8 +66,12 @@ pub(super) fn write(report: &Report, options: &Options, out: &mut dyn io::Write)
     if !report.findings.is_empty() {
         text.push('\n');
     }
-    for found in &report.findings {
+    for (found, fix) in lines::findings(report) {
         push_finding(found, options, width, &mut text);
+        if fix {
+            let fix = escape::shown(&format!("fix: {}", found.fix), options.ascii).into_owned();
+            fit::wrap(&fix, (2, 7), width, &mut text);
+        }
     }
     if let Some(footnote) = lines::footnote(&rows) {
         text.push('\n');
@@ -248,8 +252,6 @@ fn push_finding(found: &Finding, options: &Options, width: Option<usize>, out: &
         // No severity is as long as the narrowest line, so the word is whole.
         out.replace_range(start..start + severity.len(), &painted);
     }
-    let fix = format!("fix: {}", found.fix);
-    fit::wrap(&escape::shown(&fix, options.ascii), (2, 7), width, out);
 }
 
 fn paint(out: &mut String, style: Style, text: &str) {

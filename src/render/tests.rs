@@ -1,15 +1,13 @@
 //! Golden files, and what must hold for any report.
 //!
 //! The golden files stand in `testdata/render/`. After a wanted change write them anew and read the difference:
-//! `cargo test --lib -- --ignored write_the_golden_files`.
-
-use std::fs;
-use std::path::PathBuf;
+//! `KEEPWARM_BLESS=1 cargo test --lib`.
 
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
 use super::*;
+use crate::golden;
 
 mod fixture;
 mod schema;
@@ -43,23 +41,20 @@ fn goldens() -> Vec<(String, String)> {
     files
 }
 
-fn golden_path(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "testdata", "render", name].iter().collect()
-}
-
 #[test]
 fn every_format_and_width_gives_the_golden_file() {
     for (name, text) in goldens() {
-        let expected = fs::read_to_string(golden_path(&name)).unwrap();
-        assert_eq!(text, expected, "{name} differs");
+        golden::check(&format!("render/{name}"), &text);
     }
 }
 
 #[test]
-#[ignore = "writes testdata/render/"]
-fn write_the_golden_files() {
-    for (name, text) in goldens() {
-        fs::write(golden_path(&name), text).unwrap();
+fn a_fix_that_findings_share_is_given_once() {
+    let mut report = fixture::mixed();
+    let finding = report.findings[0].clone();
+    report.findings = vec![finding; 3];
+    for format in [Format::Table, Format::Markdown] {
+        assert_eq!(rendered(&report, format, &Options::default()).matches("fix: ").count(), 1);
     }
 }
 
