@@ -39,6 +39,20 @@ pub fn batch(
     threads: Option<usize>,
     invalid: Option<&mut (dyn Write + Send)>,
 ) -> Result<Batch> {
+    batch_watched(tasks, recipes, threads, invalid, &|_| {})
+}
+
+/// The same, and `read` is told of the bytes of each block as soon as it is folded, by any thread.
+///
+/// # Errors
+/// As [`batch`].
+pub fn batch_watched(
+    tasks: &[Task<'_>],
+    recipes: &[Recipe],
+    threads: Option<usize>,
+    invalid: Option<&mut (dyn Write + Send)>,
+    read: &(dyn Fn(u64) + Sync),
+) -> Result<Batch> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.unwrap_or(0))
         .build()
@@ -46,7 +60,8 @@ pub fn batch(
     let next = AtomicUsize::new(0);
     let invalid = invalid.map(InvalidLines::new);
     let locals = pool.broadcast(|_| {
-        let mut worker = Worker { invalid: invalid.as_ref(), ..Worker::default() };
+        let mut worker =
+            Worker { fold: Fold::default(), notes: Vec::new(), invalid: invalid.as_ref(), read };
         let mut buffer = Buffer::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -80,11 +95,11 @@ struct TaskNote {
     error: Option<Error>,
 }
 
-#[derive(Default)]
 struct Worker<'a, 'o> {
     fold: Fold,
     notes: Vec<TaskNote>,
     invalid: Option<&'a InvalidLines<'o>>,
+    read: &'a (dyn Fn(u64) + Sync),
 }
 
 impl Worker<'_, '_> {
@@ -133,6 +148,7 @@ impl Worker<'_, '_> {
                     }
                 }
             }
+            (self.read)(u64::try_from(block.bytes.len()).unwrap_or(u64::MAX));
         };
         let read = reader.summary();
         note.lines += read.too_long;

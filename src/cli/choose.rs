@@ -2,7 +2,7 @@
 
 use super::args::FormatArgs;
 use super::message::Messages;
-use crate::detect::{detect, detect_among, prefix_for};
+use crate::detect::{Detected, detect, detect_among, prefix_for};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Source, sample};
 use crate::log_format::{
@@ -18,8 +18,32 @@ use std::io::Read;
 const SAMPLE_LINES: usize = 100;
 const SAMPLE_BYTES: usize = 4 << 20;
 
-/// A format and what stands in front of each line.
-pub(super) type Chosen = (LogFormat, Option<Prefix>);
+/// A format, and how it was found.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    /// The format.
+    pub(super) format: LogFormat,
+    /// What stands in front of each line.
+    pub(super) prefix: Option<Prefix>,
+    /// What the user should know of it.
+    pub(super) said: Said,
+}
+
+/// What there is to say of a choice that nobody asked for, without the log's name: of thirty rotated logs it is said
+/// once.
+#[derive(Debug, Default, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Said {
+    notes: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Said {
+    /// Says it about `logs`: a name, or how many there are.
+    pub(super) fn say(&self, logs: &str, messages: &Messages) {
+        self.notes.iter().for_each(|note| messages.note(&format!("{logs}: {note}")));
+        self.warnings.iter().for_each(|warning| messages.warning(&format!("{logs}: {warning}")));
+    }
+}
 
 /// Where formats come from.
 #[derive(Debug)]
@@ -52,62 +76,76 @@ impl Formats {
     ///
     /// # Errors
     /// No format fits, or it is a log that keepwarm can't analyse.
-    pub(super) fn choose(&self, source: &Source, messages: &Messages) -> Result<Option<Chosen>> {
+    pub(super) fn choose(&self, source: &Source) -> Result<Option<Chosen>> {
         let sample = sample(source, SAMPLE_LINES, SAMPLE_BYTES)?;
         let lines: Vec<&[u8]> = sample.lines().map(|line| line.bytes).collect();
-        self.choose_for(source.name(), &lines, messages)
+        self.choose_for(source.name(), &lines)
     }
 
     /// The same for lines at hand.
-    pub(super) fn choose_for(
-        &self,
-        name: &str,
-        lines: &[&[u8]],
-        messages: &Messages,
-    ) -> Result<Option<Chosen>> {
+    pub(super) fn choose_for(&self, name: &str, lines: &[&[u8]]) -> Result<Option<Chosen>> {
         let lines: Vec<&[u8]> = lines.iter().copied().filter(|line| !line.is_empty()).collect();
         if let Some(format) = &self.given {
             let prefix = prefix_for(name, format, &lines)?;
-            note_prefix(name, prefix.as_ref(), messages);
-            return Ok(Some((format.clone(), prefix)));
+            return Ok(Some(chosen(format.clone(), prefix, Said::default())));
         }
         if lines.is_empty() {
             return Ok(None);
         }
         if let Some(conf) = &self.conf {
-            return from_conf(conf, name, &lines, messages).map(Some);
+            return from_conf(conf, name, &lines).map(Some);
         }
         let found = detect(name, &lines)?;
-        let how = format!("format detected, {} of the first {} lines fit", found.fits, lines.len());
-        messages.note(&format!("{name}: {how} {}", shown(&found.format)));
-        note_prefix(name, found.prefix.as_ref(), messages);
+        let how = format!("format detected: {}{}", shown(&found.format), misfits(&found, &lines));
+        let mut said = Said { notes: vec![how], warnings: Vec::new() };
         if !found.rivals.is_empty() {
             let rivals = found.rivals.join(", ");
-            messages.warning(&format!(
-                "{name}: these formats fit as well but read other values: {rivals}; -f NAME chooses"
+            said.warnings.push(format!(
+                "these formats fit as well but read other values: {rivals}; choose one with -f NAME"
             ));
         }
-        Ok(Some((found.format, found.prefix)))
+        Ok(Some(chosen(found.format, found.prefix, said)))
     }
 }
 
-/// A preset by its name, what was derived by the variables it found, anything else in nginx's syntax.
+/// Adds what there is to say of the prefix, which is detected even for a format that was given.
+fn chosen(format: LogFormat, prefix: Option<Prefix>, mut said: Said) -> Chosen {
+    if let Some(prefix) = &prefix {
+        said.notes.push(format!("each line is read behind a {} prefix", prefix.name()));
+    }
+    Chosen { format, prefix, said }
+}
+
+/// What matters most of a derived format: without these a report says little.
+const TELLING: [&str; 3] = ["upstream_addr", "upstream_connect_time", "upstream_response_time"];
+
+/// A preset by its name; a format derived from the lines by the variables that matter most.
 fn shown(format: &LogFormat) -> String {
-    let known: Vec<&str> = format.variables().filter(|name| *name != "unknown").collect();
-    match Preset::named(&format.name) {
-        Some(preset) if preset.format().as_ref() == Ok(format) => {
-            format!("preset `{}`", preset.name)
-        }
-        _ if format.logs("unknown") || format.is_json() => {
-            format!("{}: ${}", format.name, known.join(" $"))
-        }
-        _ => format!("`{format}` ({})", format.name),
+    if let Some(preset) = Preset::named(&format.name)
+        && preset.format().as_ref() == Ok(format)
+    {
+        return format!("preset `{}`", preset.name);
     }
+    let known = format.variables().filter(|name| *name != "unknown").count();
+    let telling: Vec<&str> = TELLING.into_iter().filter(|name| format.logs(name)).collect();
+    let others = match (telling.len(), known - telling.len()) {
+        (_, 0) => String::new(),
+        (0, n) => format!("{n} variables"),
+        (_, n) => format!(" and {n} more"),
+    };
+    let telling: Vec<String> = telling.iter().map(|name| format!("${name}")).collect();
+    format!(
+        "{} ({}{others}); `keepwarm formats FILE` shows how it is read",
+        format.name,
+        telling.join(" ")
+    )
 }
 
-fn note_prefix(name: &str, prefix: Option<&Prefix>, messages: &Messages) {
-    if let Some(prefix) = prefix {
-        messages.note(&format!("{name}: each line is read behind a {} prefix", prefix.name()));
+/// Says how many lines of the sample do not fit, if any.
+fn misfits(found: &Detected, lines: &[&[u8]]) -> String {
+    match lines.len() - found.fits {
+        0 => String::new(),
+        bad => format!("; {bad} of the first {} lines do not fit it", lines.len()),
     }
 }
 
@@ -157,7 +195,7 @@ fn read_conf(path: &str) -> Result<NginxConf> {
 
 /// The format that the configuration's `access_log` names for this file; if none does, the one of its formats that
 /// fits the lines.
-fn from_conf(conf: &NginxConf, name: &str, lines: &[&[u8]], messages: &Messages) -> Result<Chosen> {
+fn from_conf(conf: &NginxConf, name: &str, lines: &[&[u8]]) -> Result<Chosen> {
     let mut named: Vec<&str> = conf
         .access_logs
         .iter()
@@ -180,9 +218,8 @@ fn from_conf(conf: &NginxConf, name: &str, lines: &[&[u8]], messages: &Messages)
         && !named.is_empty()
     {
         let prefix = prefix_for(name, format, lines)?;
-        messages.note(&format!("{name}: took log_format {} from nginx.conf", format.name));
-        note_prefix(name, prefix.as_ref(), messages);
-        return Ok((format.clone(), prefix));
+        let how = format!("took log_format {} from nginx.conf", format.name);
+        return Ok(chosen(format.clone(), prefix, Said { notes: vec![how], warnings: Vec::new() }));
     }
     let found = detect_among(name, &formats, lines)?;
     let why = if named.is_empty() {
@@ -190,20 +227,20 @@ fn from_conf(conf: &NginxConf, name: &str, lines: &[&[u8]], messages: &Messages)
     } else {
         "several access_logs name this file"
     };
-    messages.note(&format!(
-        "{name}: {why} in nginx.conf; took log_format {}, which fits {} of the first {} lines",
+    let how = format!(
+        "{why} in nginx.conf; took its log_format {}{}",
         found.format.name,
-        found.fits,
-        lines.len()
-    ));
-    note_prefix(name, found.prefix.as_ref(), messages);
+        match misfits(&found, lines) {
+            fine if fine.is_empty() => ", which fits the lines".to_owned(),
+            misfits => misfits,
+        }
+    );
+    let mut said = Said { notes: vec![how], warnings: Vec::new() };
     if !found.rivals.is_empty() {
-        messages.warning(&format!(
-            "{name}: these fit as well but read other values: {}",
-            found.rivals.join(", ")
-        ));
+        let rivals = found.rivals.join(", ");
+        said.warnings.push(format!("these fit as well but read other values: {rivals}"));
     }
-    Ok((found.format, found.prefix))
+    Ok(chosen(found.format, found.prefix, said))
 }
 
 fn conf_format(conf: &NginxConf, name: &str) -> Result<LogFormat> {
@@ -246,6 +283,33 @@ mod tests {
         }
         let error = given_format("combind").unwrap_err();
         assert!(error.hint().is_some_and(|hint| hint.contains("combined")));
+    }
+
+    fn said(lines: &[&str]) -> Said {
+        let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
+        let formats = Formats { given: None, conf: None };
+        formats.choose_for("x.log", &lines).unwrap().unwrap().said
+    }
+
+    #[test]
+    fn what_was_detected_is_said_in_a_short_line() {
+        let combined =
+            r#"1.1.1.1 - - [21/Nov/2026:02:03:23 +0000] "GET / HTTP/1.1" 200 12 "-" "x""#;
+        let labelled = r#"ups="10.0.0.1:80" uct="0.000" rt=0.1 msec=1795226603.023"#;
+        for (lines, expected) in [
+            (&[combined][..], "format detected: preset `combined`"),
+            (
+                &[combined, "what?"],
+                "format detected: preset `combined`; 1 of the first 2 lines do not fit it",
+            ),
+            (
+                &[labelled],
+                "format detected: labelled fields ($upstream_addr $upstream_connect_time and 2 more); \
+                 `keepwarm formats FILE` shows how it is read",
+            ),
+        ] {
+            assert_eq!(said(lines), Said { notes: vec![expected.to_owned()], warnings: vec![] });
+        }
     }
 
     #[test]

@@ -35,9 +35,10 @@ pub(super) fn run(args: &FormatsArgs, messages: &mut Messages) -> Result<Exit> {
         .map(trim_return)
         .filter(|line| !line.is_empty())
         .collect();
-    let Some(chosen) = formats.choose_for(&name, &lines, messages)? else {
+    let Some(chosen) = formats.choose_for(&name, &lines)? else {
         return Err(Error::new(ErrorKind::Input, format!("{name}: is empty")));
     };
+    chosen.said.say(&name, messages);
     let (text, fits) = explain(&name, &chosen, &lines);
     to_stdout(text.as_bytes())?;
     Ok(if fits { Exit::Fine } else { Exit::Trouble })
@@ -82,7 +83,8 @@ fn list() -> Result<String> {
 }
 
 /// How the first line that fits is read, where the first that does not stops fitting, and what is missing.
-fn explain(name: &str, (format, prefix): &Chosen, lines: &[&[u8]]) -> (String, bool) {
+fn explain(name: &str, chosen: &Chosen, lines: &[&[u8]]) -> (String, bool) {
+    let Chosen { format, prefix, .. } = chosen;
     let tokenizer = Tokenizer::new(format, &Wanted::default());
     let own = |line| prefix.as_ref().map_or(line, |prefix| prefix.strip(line));
     let mut out =

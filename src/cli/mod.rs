@@ -4,6 +4,7 @@ pub mod args;
 mod choose;
 mod formats;
 mod message;
+mod progress;
 mod report;
 pub mod when;
 

@@ -1,8 +1,9 @@
 //! `keepwarm report`: batch over files.
 
 use super::args::{Color, Output, ReportArgs, SortBy};
-use super::choose::Formats;
+use super::choose::{Chosen, Formats, Said};
 use super::message::Messages;
+use super::progress::Progress;
 use super::{Exit, to_stdout, when};
 use crate::analysis::report::{InputStats, Report, Severity};
 use crate::analysis::{Policy, Sort, analyse};
@@ -11,9 +12,10 @@ use crate::fold::{By, Choice, Recipe};
 use crate::input::{CHUNK, Source, discover, plan};
 use crate::log_format::LogFormat;
 use crate::log_format::variable::Field;
-use crate::pipeline::{Batch, batch};
+use crate::pipeline::{Batch, batch_watched};
 use crate::render::{self, Format, Options};
 use regex_automata::meta::Regex;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write, stdin, stdout};
 
@@ -130,7 +132,7 @@ fn pattern(text: &str) -> Result<Regex> {
         })
 }
 
-/// Finds the format of each source. A source without one is said and left out, an empty one silently.
+/// Finds the format of each source. A source without one, or an empty one, is said and left out.
 fn prepare(
     sources: Vec<Source>,
     formats: &Formats,
@@ -139,19 +141,25 @@ fn prepare(
 ) -> Result<(Vec<Source>, Vec<Recipe>)> {
     let mut kept = Vec::new();
     let mut recipes = Vec::new();
+    let mut said: BTreeMap<Said, Vec<String>> = BTreeMap::new();
     for source in sources {
-        match formats.choose(&source, messages).and_then(|chosen| {
-            chosen
-                .map(|(format, prefix)| check(&source, &format, choice).map(|()| (format, prefix)))
-                .transpose()
-        }) {
-            Ok(Some((format, prefix))) => {
+        let name = source.name();
+        let chosen = formats.choose(&source).and_then(|chosen| match chosen {
+            Some(chosen) => check(name, &chosen.format, choice).map(|()| Some(chosen)),
+            None => Ok(None),
+        });
+        match chosen {
+            Ok(Some(Chosen { format, prefix, said: how })) => {
+                said.entry(how).or_default().push(name.to_owned());
                 recipes.push(Recipe::new(&format, prefix, choice.clone()));
                 kept.push(source);
             }
-            Ok(None) => messages.note(&format!("{}: is empty", source.name())),
+            Ok(None) => messages.note(&format!("{name}: is empty")),
             Err(error) => messages.error(&error),
         }
+    }
+    for (how, names) in &said {
+        how.say(&logs(names, kept.len()), messages);
     }
     if kept.is_empty() && !messages.had_errors() {
         return Err(Error::new(ErrorKind::Input, "nothing to read: every input is empty"));
@@ -159,12 +167,21 @@ fn prepare(
     Ok((kept, recipes))
 }
 
+/// What some of `all` logs are called in a message.
+fn logs(names: &[String], all: usize) -> String {
+    match names {
+        [name] => name.clone(),
+        _ if names.len() == all => format!("{all} logs"),
+        [first, others @ ..] => format!("{first} and {} more", others.len()),
+        [] => String::new(),
+    }
+}
+
 /// Can this format answer what was asked?
-fn check(source: &Source, format: &LogFormat, choice: &Choice) -> Result<()> {
+fn check(name: &str, format: &LogFormat, choice: &Choice) -> Result<()> {
     let logs = |fields: &[Field]| {
         format.variables().filter_map(Field::of_variable).any(|field| fields.contains(&field))
     };
-    let name = source.name();
     let upstream = [
         Field::Addr,
         Field::ConnectTime,
@@ -219,7 +236,11 @@ fn read(
         None => None,
     };
     let out = invalid.as_mut().map(|file| file as &mut (dyn Write + Send));
-    let found = batch(&tasks, recipes, args.threads, out)?;
+    // Of compressed logs and pipes nobody knows how long they will be.
+    let total = sources.iter().map(Source::plain_size).sum();
+    let progress = Progress::new(total, args.quiet);
+    let found = batch_watched(&tasks, recipes, args.threads, out, &|bytes| progress.add(bytes))?;
+    drop(progress);
     found.warnings.iter().for_each(|warning| messages.warning(warning));
     found.errors.iter().for_each(|error| messages.error(error));
     Ok(found)
@@ -281,4 +302,19 @@ fn show(args: &ReportArgs, report: &Report) -> Result<()> {
     render::render(report, format, &options, &mut bytes)
         .map_err(|error| Error::io("report", &error))?;
     to_stdout(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_about_many_logs_names_them_in_few_words() {
+        let names = ["a.log".to_owned(), "b.log".to_owned(), "c.log".to_owned()];
+        for (some, all, expected) in
+            [(1, 3, "a.log"), (3, 3, "3 logs"), (3, 4, "a.log and 2 more"), (1, 1, "a.log")]
+        {
+            assert_eq!(logs(&names[..some], all), expected);
+        }
+    }
 }

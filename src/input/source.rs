@@ -69,7 +69,7 @@ impl Source {
 
     /// The size in bytes that can be cut into ranges, or none if the source must be read in order:
     /// only a plain regular file can be cut.
-    pub(super) fn plain_size(&self) -> Option<u64> {
+    pub fn plain_size(&self) -> Option<u64> {
         match &self.kind {
             Kind::File(file) if file.compression == Compression::Plain => Some(file.size),
             _ => None,
