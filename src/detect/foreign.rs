@@ -10,7 +10,7 @@ const KINDS: &[(&str, &str, &str)] = &[
     (
         "an nginx error log",
         r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[(?:debug|info|notice|warn|error|crit|alert|emerg)\] \d+#\d+:",
-        "keepwarm reads access logs; give this one to --error-log when a command takes it",
+        "give keepwarm the file that nginx.conf's `access_log` names",
     ),
     (
         "an HAProxy log",
