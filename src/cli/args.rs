@@ -3,11 +3,11 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-/// Is your nginx reusing its upstream connections, and if not, why?
+/// Are your nginx's upstream connections reused, and if not, why?
 ///
-/// nginx logs `$upstream_connect_time` as 0.000 for a reused connection, but also for a new one that is faster than its
-/// clock's tick: on one host that is nine of ten. keepwarm reads the access log, tells what the log proves, and says
-/// how sure that is.
+/// nginx logs `$upstream_connect_time` as 0.000 for a reused connection, but also for a new one that is faster than a
+/// tick of its clock: nine of ten new ones, if the peer is on the same host. keepwarm reads access logs, says what they
+/// prove, and how sure that is.
 #[derive(Debug, Parser)]
 #[command(
     name = "keepwarm",
@@ -15,14 +15,22 @@ use std::path::PathBuf;
     max_term_width = 100,
     arg_required_else_help = true,
     after_help = "Start here:
-  keepwarm report /var/log/nginx/access.log       one log; its format is detected, and said
-  keepwarm report /var/log/nginx/                 all access logs of a folder, rotated and compressed ones too
+  keepwarm report /var/log/nginx/access.log
+      One log. Its format is detected, and said on stderr.
+  keepwarm report /var/log/nginx/
+      All access logs of a folder, rotated and compressed ones too.
   keepwarm report -c /etc/nginx/nginx.conf access.log*
-                                                  the format and the upstreams' names from nginx.conf
-  zcat access.log.*.gz | keepwarm report -        a pipe
-  keepwarm formats access.log                     how a line is read, and what to log for better answers
+      Takes the format and the upstreams' names from nginx.conf.
+  ssh web1 cat /var/log/nginx/access.log | keepwarm report
+      A pipe.
+  keepwarm formats access.log
+      How its lines are read, and what to log for better answers.
 
-Exit status: 0 fine, 1 a finding (reuse under --min-hit-rate), 2 wrong usage, unreadable input, or nothing that matched."
+Exit status:
+  0  fine
+  1  reuse is under --min-hit-rate
+  2  wrong usage, unreadable input, or
+     nothing that matched"
 )]
 pub struct Cli {
     /// What to do.
@@ -33,38 +41,62 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Connection reuse per upstream and peer, from access logs
+    /// Show connection reuse per upstream and peer, from access logs
     Report(ReportArgs),
-    /// List the known log formats, show how a line is read, and advise what to log
+    /// List known log formats, show how a line is read, and advise what to log
     Formats(FormatsArgs),
 }
 
 /// How to read lines; the same for every command.
 #[derive(Debug, Clone, Default, Args)]
 pub struct FormatArgs {
-    /// The log's format: a preset's name (see `keepwarm formats`), a format string in single quotes, or a whole
-    /// `log_format ...;` directive
+    /// Format of the logs: a preset's name, a format string, or a `log_format ...;` directive
     ///
-    /// Default: from --nginx-conf if given, else detected from the first lines. What was taken is said on stderr.
+    /// `keepwarm formats` lists the presets. Put strings and directives in single quotes, or the shell takes the `$`.
+    /// Without -f the format comes from --nginx-conf, or else is detected from the first lines; what was taken is said
+    /// on stderr.
     #[arg(short = 'f', long = "log-format", value_name = "NAME|STRING", help_heading = "Reading")]
     pub log_format: Option<String>,
 
-    /// nginx.conf, or the output of `nginx -T` (- for stdin): for the format and the upstreams' names
+    /// Take the format and the upstreams' names from nginx.conf, or from the output of `nginx -T` (- for stdin)
     #[arg(short = 'c', long, value_name = "PATH", help_heading = "Reading")]
     pub nginx_conf: Option<String>,
 }
 
 /// Arguments of `keepwarm report`.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Reading the table:
+  attempts   tries at a peer, retries too
+  reused     went over an open connection
+  new        opened a connection
+  undecided  connect time 0.000: reused,
+             or new and fast
+  failed     never connected; not part of
+             the hit rate
+  hit rate   reused / (reused + new): from
+             - to, if some are undecided
+  connect    95 % connect within this time
+  handshake  what a new connection takes,
+             TLS included: median/p95
+  response   95 % respond within this time
+  new/s      new connections per second
+
+Examples:
   keepwarm report access.log --since 2h
   keepwarm report access.log* --by '$host' --top 20
   keepwarm report access.log --by '$uri' --group '^/api/v[0-9]+'
-  keepwarm report access.log -o json | jq '.total.hit_rate'")]
+  keepwarm report access.log -o json | jq .total.hit_rate
+
+Exit status:
+  0  fine
+  1  reuse is under --min-hit-rate
+  2  wrong usage, unreadable input, or
+     nothing that matched")]
 pub struct ReportArgs {
-    /// Logs: files, folders, patterns, - for stdin; plain, .gz, .zst, .bz2 or .xz, told by content
+    /// Logs: files, folders, patterns such as 'access.log*', or - for stdin
     ///
-    /// Default: stdin, if it is not a terminal.
+    /// Compressed ones (gzip, zstd, bzip2, xz) are known by their content. The order makes no difference, and a file
+    /// named twice is read once. Without any, stdin is read if something is piped in.
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<String>,
 
@@ -72,15 +104,18 @@ pub struct ReportArgs {
     #[allow(missing_docs, reason = "the type says it")]
     pub format: FormatArgs,
 
-    /// Leave out lines before this time: `2h ago`, `yesterday`, `10:00`, `2026-11-21 10:00 +01:00`, nginx's own form
+    /// Leave out requests that ended before this time
+    ///
+    /// For example: 2h, '90 min ago', yesterday, 10:00, 2026-11-21, '2026-11-21 10:00 +01:00',
+    /// '21/Nov/2026:10:00:05 +0000', 1795226603.023. Local time, unless a zone is given.
     #[arg(long, value_name = "TIME", help_heading = "Choosing lines", allow_hyphen_values = true)]
     pub since: Option<String>,
 
-    /// Leave out lines at or after this time
+    /// Leave out requests that ended at or after this time
     #[arg(long, value_name = "TIME", help_heading = "Choosing lines", allow_hyphen_values = true)]
     pub until: Option<String>,
 
-    /// One row per: upstream, peer, or the value of a variable such as '$host'
+    /// What a row stands for: an upstream, a peer, or a value of a variable that the log has, such as '$host'
     #[arg(
         long,
         value_name = "upstream|peer|'$VARIABLE'",
@@ -89,15 +124,17 @@ pub struct ReportArgs {
     )]
     pub by: String,
 
-    /// Group by the part of the name that this regular expression matches (its first group, if it has one)
+    /// Put names together by the part that this regular expression matches
+    ///
+    /// With parentheses in it, by what the first pair matches: --by '$request' --group '^GET /([^/ ]*)'.
     #[arg(long, value_name = "REGEX", help_heading = "Grouping")]
     pub group: Option<String>,
 
-    /// Reuse under this percentage is a finding, judged by the upper end of the interval
+    /// Reuse surely under this percentage is a finding, and the exit status 1
     #[arg(long, value_name = "PERCENT", default_value_t = 70.0, help_heading = "Findings")]
     pub min_hit_rate: f64,
 
-    /// Upstreams with fewer attempts are not judged
+    /// Do not judge upstreams with fewer attempts
     #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Findings")]
     pub min_attempts: u64,
 
@@ -105,7 +142,7 @@ pub struct ReportArgs {
     #[arg(short, long, value_enum, default_value_t = Output::Table, help_heading = "Output")]
     pub output: Output,
 
-    /// Show this many upstreams (table and markdown; json and csv are always complete)
+    /// Show only this many upstreams (json and csv are always complete)
     #[arg(long, value_name = "N", help_heading = "Output")]
     pub top: Option<usize>,
 
@@ -117,7 +154,7 @@ pub struct ReportArgs {
     #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN", help_heading = "Output")]
     pub color: Color,
 
-    /// Write the lines that do not fit the format to this file
+    /// Write lines that do not fit the format to this file
     #[arg(long, value_name = "FILE", help_heading = "Bad lines")]
     pub invalid_out: Option<PathBuf>,
 
@@ -141,9 +178,16 @@ pub struct ReportArgs {
 /// Arguments of `keepwarm formats`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
-  keepwarm formats                                the presets and the format we recommend
-  keepwarm formats access.log                     how its first lines are read, and what they can't answer
-  keepwarm formats -f '$remote_addr [$time_local] $upstream_addr' '1.2.3.4 [21/Nov/2026:02:03:23 +0000] -'")]
+  keepwarm formats
+      The presets, and the log_format we recommend.
+  keepwarm formats access.log
+      How its first lines are read, and what they can't answer.
+  keepwarm formats -c /etc/nginx/nginx.conf access.log
+      The same by the format that nginx.conf names for this log.
+  keepwarm formats -f '$remote_addr $upstream_addr' '10.0.0.1 -'
+      How one line is read by one format.
+
+Exit status: 0 some line fits the format, 2 none does.")]
 pub struct FormatsArgs {
     /// A log file, - for stdin, or a line of a log
     #[arg(value_name = "LINE|FILE")]
@@ -157,13 +201,13 @@ pub struct FormatsArgs {
 /// Values of `--output`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For people
+    /// For people; fits the terminal
     Table,
-    /// For programs: schema keepwarm.report/1
+    /// For programs; schema keepwarm.report/1
     Json,
-    /// For spreadsheets
+    /// For spreadsheets; one row per upstream and peer
     Csv,
-    /// For tickets
+    /// For tickets and pull requests
     Markdown,
 }
 
@@ -183,10 +227,39 @@ pub enum SortBy {
 /// Values of `--color`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Color {
-    /// On a terminal, unless `NO_COLOR` is set
+    /// On a terminal, unless NO_COLOR is set
     Auto,
-    /// Always
+    /// Into files and pipes too
     Always,
-    /// Never
+    /// Not at all
     Never,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_help_text_is_as_expected_on_80_columns() {
+        let mut keepwarm = Cli::command().term_width(80);
+        golden::check("help/keepwarm.txt", &keepwarm.render_long_help().to_string());
+        for name in ["report", "formats"] {
+            let mut keepwarm = Cli::command().term_width(80);
+            keepwarm.build();
+            let help = keepwarm.find_subcommand_mut(name).unwrap().render_long_help();
+            golden::check(&format!("help/{name}.txt"), &help.to_string());
+        }
+    }
+
+    #[test]
+    fn what_a_help_text_lays_out_by_hand_fits_80_columns() {
+        for command in Cli::command().get_subcommands().chain([&Cli::command()]) {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in after.lines() {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+        }
+    }
 }

@@ -266,8 +266,12 @@ fn nothing(input: &InputStats) -> Error {
     if input.filtered > 0 {
         return Error::new(
             ErrorKind::Input,
-            format!("none of {} lines lies between --since and --until", input.lines),
-        );
+            format!(
+                "none of {} lines is from the time that --since and --until choose",
+                input.lines
+            ),
+        )
+        .with_hint("a time without a zone is local: add Z or +00:00 for UTC");
     }
     let first = input.first_malformed.as_ref().map_or_else(String::new, |line| {
         format!("; the first: {}:{}:{}: {}", line.source, line.line, line.column, line.reason)
