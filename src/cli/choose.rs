@@ -53,11 +53,16 @@ pub(super) struct Formats {
 }
 
 impl Formats {
-    /// Reads `-f` and `-c`.
+    /// Reads `-f` and `-c`, for a run over `inputs`.
     ///
     /// # Errors
-    /// A format or a configuration that can't be read.
-    pub(super) fn new(args: &FormatArgs) -> Result<Self> {
+    /// A format or a configuration that can't be read, or stdin that should be two things.
+    pub(super) fn new(args: &FormatArgs, inputs: &[String]) -> Result<Self> {
+        if args.nginx_conf.as_deref() == Some("-") && inputs.iter().any(|input| input == "-") {
+            let message = "stdin can't be both nginx.conf and a log";
+            return Err(Error::new(ErrorKind::Usage, message)
+                .with_hint("name the log, or save the configuration: nginx -T > nginx.txt"));
+        }
         let given = args.log_format.as_deref().map(given_format).transpose()?;
         let conf = args.nginx_conf.as_deref().map(read_conf).transpose()?;
         Ok(Formats { given, conf })
@@ -78,6 +83,11 @@ impl Formats {
     /// No format fits, or it is a log that keepwarm can't analyse.
     pub(super) fn choose(&self, source: &Source) -> Result<Option<Chosen>> {
         let sample = sample(source, SAMPLE_LINES, SAMPLE_BYTES)?;
+        if sample.bytes.is_empty() && !sample.complete && self.given.is_none() {
+            let (name, size) = (source.name(), SAMPLE_BYTES >> 20);
+            let message = format!("{name}: expected lines, found none in the first {size} MiB");
+            return Err(Error::new(ErrorKind::Input, message));
+        }
         let lines: Vec<&[u8]> = sample.lines().map(|line| line.bytes).collect();
         self.choose_for(source.name(), &lines)
     }
@@ -283,6 +293,13 @@ mod tests {
         }
         let error = given_format("combind").unwrap_err();
         assert!(error.hint().is_some_and(|hint| hint.contains("combined")));
+    }
+
+    #[test]
+    fn stdin_is_the_configuration_or_a_log_but_not_both() {
+        let args = FormatArgs { log_format: None, nginx_conf: Some("-".to_owned()) };
+        let error = Formats::new(&args, &["a.log".to_owned(), "-".to_owned()]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
     }
 
     fn said(lines: &[&str]) -> Said {

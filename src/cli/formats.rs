@@ -24,7 +24,7 @@ const AROUND: usize = 36;
 /// # Errors
 /// The input can't be read, or no format fits it.
 pub(super) fn run(args: &FormatsArgs, messages: &mut Messages) -> Result<Exit> {
-    let formats = Formats::new(&args.format)?;
+    let formats = Formats::new(&args.format, args.input.as_slice())?;
     let Some(input) = &args.input else {
         to_stdout(list()?.as_bytes())?;
         return Ok(Exit::Fine);
@@ -36,7 +36,7 @@ pub(super) fn run(args: &FormatsArgs, messages: &mut Messages) -> Result<Exit> {
         .filter(|line| !line.is_empty())
         .collect();
     let Some(chosen) = formats.choose_for(&name, &lines)? else {
-        return Err(Error::new(ErrorKind::Input, format!("{name}: is empty")));
+        return Err(Error::new(ErrorKind::Input, format!("{name} is empty")));
     };
     chosen.said.say(&name, messages);
     let (text, fits) = explain(&name, &chosen, &lines);
@@ -118,7 +118,9 @@ fn explain(name: &str, chosen: &Chosen, lines: &[&[u8]]) -> (String, bool) {
             line.iter().map(|&byte| if byte.is_ascii() { char::from(byte) } else { '.' }).collect();
         let _ = writeln!(out, "{}", crate::error::caret(&shown, at, AROUND));
     }
-    out.push_str(&advise(format));
+    if fits > 0 {
+        out.push_str(&advise(format));
+    }
     (out, fits > 0)
 }
 
@@ -146,6 +148,7 @@ fn advise(format: &LogFormat) -> String {
             let _ = writeln!(out, "  no   {question}: log ${}", missing.join(" $"));
         }
     }
+    out.push_str("\nSo far reports use the times, statuses and names of attempts; $connection, $pid and\n$upstream_bytes_sent are for later versions.\n");
     if answers.iter().any(|answer| !answer.missing.is_empty())
         && let Some(better) = advice::improved(format)
     {

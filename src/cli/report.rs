@@ -24,9 +24,10 @@ use std::io::{BufWriter, IsTerminal, Write, stdin, stdout};
 /// # Errors
 /// What ends the run; sources that fail are said and the others go on.
 pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
-    let formats = Formats::new(&args.format)?;
+    let inputs = inputs(args)?;
+    let formats = Formats::new(&args.format, &inputs)?;
     let choice = choice(args)?;
-    let found = discover(&inputs(args)?);
+    let found = discover(&inputs);
     found.warnings.iter().for_each(|warning| messages.warning(warning));
     found.errors.iter().for_each(|error| messages.error(error));
     let (sources, recipes) = prepare(found.sources, &formats, &choice, messages)?;
@@ -154,7 +155,7 @@ fn prepare(
                 recipes.push(Recipe::new(&format, prefix, choice.clone()));
                 kept.push(source);
             }
-            Ok(None) => messages.note(&format!("{name}: is empty")),
+            Ok(None) => messages.note(&format!("{} is empty", called(name))),
             Err(error) => messages.error(&error),
         }
     }
@@ -170,11 +171,16 @@ fn prepare(
 /// What some of `all` logs are called in a message.
 fn logs(names: &[String], all: usize) -> String {
     match names {
-        [name] => name.clone(),
+        [name] => called(name).to_owned(),
         _ if names.len() == all => format!("{all} logs"),
         [first, others @ ..] => format!("{first} and {} more", others.len()),
         [] => String::new(),
     }
+}
+
+/// What a log is called in a message.
+fn called(name: &str) -> &str {
+    if name == "-" { "stdin" } else { name }
 }
 
 /// Can this format answer what was asked?
