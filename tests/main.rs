@@ -1,1 +1,3 @@
 //! The integration tests: what needs nothing but cargo.
+
+mod readme;
