@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default)]
 pub struct Cells<V, const UNIT_MS: i64, const MAX: usize> {
     scale: u32,
-    cells: BTreeMap<i64, V>,
+    filled: BTreeMap<i64, V>,
     /// The cell that is being filled, apart from the others: many lines in a row share theirs.
     last: Option<(i64, V)>,
 }
@@ -34,13 +34,13 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
     /// Moves the cell that is being filled to the others.
     fn settle(&mut self) {
         if let Some((index, cell)) = self.last.take() {
-            self.cells.entry(index).or_default().merge(cell);
+            self.filled.entry(index).or_default().merge(cell);
             self.fit();
         }
     }
 
     fn fit(&mut self) {
-        while self.cells.len() > MAX {
+        while self.filled.len() > MAX {
             self.coarsen(self.scale + 1);
         }
     }
@@ -51,10 +51,10 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
             return;
         }
         let mut coarse: BTreeMap<i64, V> = BTreeMap::new();
-        for (index, cell) in std::mem::take(&mut self.cells) {
+        for (index, cell) in std::mem::take(&mut self.filled) {
             coarse.entry(index >> by).or_default().merge(cell);
         }
-        self.cells = coarse;
+        self.filled = coarse;
         self.scale = scale;
     }
 
@@ -72,7 +72,7 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
         settled.settle();
         settled.coarsen(scale.max(settled.scale));
         let scale = settled.scale;
-        settled.cells.into_iter().map(|(index, cell)| ((index << scale) * UNIT_MS, cell)).collect()
+        settled.filled.into_iter().map(|(index, cell)| ((index << scale) * UNIT_MS, cell)).collect()
     }
 
     /// Width of a cell in milliseconds and the cells by their start in milliseconds since the epoch.
@@ -98,8 +98,8 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Merge for Cells<V, 
         let scale = self.scale.max(other.scale);
         self.coarsen(scale);
         other.coarsen(scale);
-        for (index, cell) in other.cells {
-            self.cells.entry(index).or_default().merge(cell);
+        for (index, cell) in other.filled {
+            self.filled.entry(index).or_default().merge(cell);
         }
         self.fit();
     }

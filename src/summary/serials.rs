@@ -181,10 +181,12 @@ impl Page {
     fn add_to(&self, bits: &mut [u64; 64]) {
         match self {
             Page::Many(mine) => {
-                bits.iter_mut().zip(mine.iter()).for_each(|(all, mine)| *all |= mine)
+                bits.iter_mut().zip(mine.iter()).for_each(|(all, mine)| *all |= mine);
             }
             Page::Few(list) => {
-                list.iter().for_each(|&offset| bits[usize::from(offset >> 6)] |= 1 << (offset & 63))
+                for &offset in list {
+                    bits[usize::from(offset >> 6)] |= 1 << (offset & 63);
+                }
             }
         }
     }
@@ -202,7 +204,6 @@ impl SerialSet {
     pub fn union<'a>(sets: impl Iterator<Item = &'a SerialSet>) -> Union {
         let mut pages: BTreeMap<u64, Box<[u64; 64]>> = BTreeMap::new();
         for set in sets {
-            #[expect(clippy::iter_over_hash_type, reason = "a union does not depend on the order")]
             for (number, page) in &set.pages {
                 page.add_to(pages.entry(*number).or_insert_with(|| Box::new([0; 64])));
             }
@@ -213,7 +214,6 @@ impl SerialSet {
 
 impl Merge for SerialSet {
     fn merge(&mut self, other: Self) {
-        #[expect(clippy::iter_over_hash_type, reason = "a union does not depend on the order")]
         for (number, page) in other.pages {
             match (self.pages.entry(number).or_insert_with(|| Page::Few(Vec::new())), page) {
                 (mine, Page::Few(list)) => list.into_iter().for_each(|offset| mine.insert(offset)),
