@@ -167,21 +167,23 @@ impl Fold {
         }
         let name = group_name(&recipe.choice, fields);
         let part = if recipe.serials { serial_part(fields, ms) } else { None };
+        let Summary { peers, serials, .. } = summary;
+        let mut counter = part.as_ref().map(|part| serials.counter(&recipe.log, part.pid));
         let mut start = part.as_ref().map_or(0, |part| part.start);
         let count = attempts(fields, |attempt| {
-            let peer = summary.peers.entry(key(&recipe.choice.by, name.as_deref(), &attempt));
+            let peer = peers.entry(key(&recipe.choice.by, name.as_deref(), &attempt));
             peer.record(&attempt, ms);
-            if let Some(part) = &part {
-                peer.starts.record(start, started(&attempt));
-                let counter = summary.serials.counter(&recipe.log, part.pid);
-                counter.starts.record(start, started(&attempt));
+            if let Some(counter) = &mut counter {
+                let started = started(&attempt);
+                peer.starts.record(start, started);
+                counter.starts.record(start, started);
                 // The next try begins where this one ended.
                 start += i64::from(attempt.response_ms.unwrap_or(0));
             }
         })
         .map_err(|reject| mismatch(reject, line))?;
-        if let Some(part) = part {
-            summary.serials.counter(&recipe.log, part.pid).record(part.seen);
+        if let (Some(part), Some(counter)) = (part, counter) {
+            counter.record(part.seen);
         }
         summary.lines.matched += 1;
         summary.lines.without_upstream += u64::from(count == 0);

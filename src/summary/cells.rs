@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default)]
 pub struct Cells<V, const UNIT_MS: i64, const MAX: usize> {
     scale: u32,
-    filled: BTreeMap<i64, V>,
+    /// In the order of time.
+    filled: Vec<(i64, V)>,
     /// The cell that is being filled, apart from the others: many lines in a row share theirs.
     last: Option<(i64, V)>,
 }
@@ -34,8 +35,21 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
     /// Moves the cell that is being filled to the others.
     fn settle(&mut self) {
         if let Some((index, cell)) = self.last.take() {
-            self.filled.entry(index).or_default().merge(cell);
+            self.add(index, cell);
             self.fit();
+        }
+    }
+
+    /// Lines come nearly in order, so the place is at the end or close to it.
+    fn add(&mut self, index: i64, cell: V) {
+        let place = match self.filled.last() {
+            Some((last, _)) if *last > index => self.filled.partition_point(|(at, _)| *at < index),
+            Some((last, _)) if *last == index => self.filled.len() - 1,
+            _ => self.filled.len(),
+        };
+        match self.filled.get_mut(place) {
+            Some((at, own)) if *at == index => own.merge(cell),
+            _ => self.filled.insert(place, (index, cell)),
         }
     }
 
@@ -50,12 +64,22 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
         if by == 0 {
             return;
         }
-        let mut coarse: BTreeMap<i64, V> = BTreeMap::new();
-        for (index, cell) in std::mem::take(&mut self.filled) {
-            coarse.entry(index >> by).or_default().merge(cell);
+        for (index, _) in &mut self.filled {
+            *index >>= by;
         }
-        self.filled = coarse;
+        self.unite_equals();
         self.scale = scale;
+    }
+
+    /// Merges neighbours that have become one cell.
+    fn unite_equals(&mut self) {
+        self.filled.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1.merge(std::mem::take(&mut next.1));
+            }
+            same
+        });
     }
 
     /// How often the width was doubled.
@@ -98,9 +122,10 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Merge for Cells<V, 
         let scale = self.scale.max(other.scale);
         self.coarsen(scale);
         other.coarsen(scale);
-        for (index, cell) in other.filled {
-            self.filled.entry(index).or_default().merge(cell);
-        }
+        // Both are in order: a merge of two lists, not a search per cell.
+        self.filled.append(&mut other.filled);
+        self.filled.sort_by_key(|(index, _)| *index);
+        self.unite_equals();
         self.fit();
     }
 }

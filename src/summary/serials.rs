@@ -149,7 +149,10 @@ const FEW: usize = 200;
 /// A set of serial numbers, in pages that are lists while sparse and bitmaps when dense.
 #[derive(Debug, Clone, Default)]
 pub struct SerialSet {
-    pages: HashMap<u64, Page, DefaultHashBuilder>,
+    index: HashMap<u64, usize, DefaultHashBuilder>,
+    pages: Vec<(u64, Page)>,
+    /// The page used last: clients of a time have numbers of a time.
+    last: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -197,7 +200,19 @@ impl SerialSet {
     #[inline]
     pub fn insert(&mut self, serial: u64) {
         let offset = u16::try_from(serial % PAGE).unwrap_or(0);
-        self.pages.entry(serial / PAGE).or_insert_with(|| Page::Few(Vec::new())).insert(offset);
+        self.page(serial / PAGE).insert(offset);
+    }
+
+    #[inline]
+    fn page(&mut self, number: u64) -> &mut Page {
+        if self.pages.get(self.last).is_none_or(|(last, _)| *last != number) {
+            let pages = &mut self.pages;
+            self.last = *self.index.entry(number).or_insert_with(|| {
+                pages.push((number, Page::Few(Vec::new())));
+                pages.len() - 1
+            });
+        }
+        &mut self.pages[self.last].1
     }
 
     /// The pages of several sets united, in order, for counting.
@@ -215,7 +230,7 @@ impl SerialSet {
 impl Merge for SerialSet {
     fn merge(&mut self, other: Self) {
         for (number, page) in other.pages {
-            match (self.pages.entry(number).or_insert_with(|| Page::Few(Vec::new())), page) {
+            match (self.page(number), page) {
                 (mine, Page::Few(list)) => list.into_iter().for_each(|offset| mine.insert(offset)),
                 (Page::Many(bits), page @ Page::Many(_)) => page.add_to(bits),
                 (mine @ Page::Few(_), Page::Many(mut bits)) => {
@@ -262,6 +277,9 @@ impl Union {
     }
 }
 
+/// Workers that are looked for one by one before the index is asked.
+const FEW_WORKERS: usize = 16;
+
 /// All workers, by the log that they write and their `$pid`.
 #[derive(Debug, Clone, Default)]
 pub struct Serials {
@@ -285,6 +303,13 @@ impl Serials {
     }
 
     fn find(&mut self, log: &Arc<str>, pid: Option<u64>) -> usize {
+        // A few workers take turns: looking at their numbers is quicker than hashing the log's name.
+        let near = self.counters.iter().take(FEW_WORKERS);
+        if let Some(at) =
+            near.clone().position(|(name, own, _)| *own == pid && Arc::ptr_eq(name, log))
+        {
+            return at;
+        }
         let counters = &mut self.counters;
         *self.index.entry((Arc::clone(log), pid)).or_insert_with(|| {
             counters.push((Arc::clone(log), pid, Counter::default()));
