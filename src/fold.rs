@@ -5,13 +5,17 @@ use crate::log_format::LogFormat;
 use crate::log_format::variable::Field;
 use crate::record::Reject;
 use crate::record::attempt::{Attempt, Outcome, attempts};
+use crate::record::number::{integer, millis};
 use crate::record::time::{Clock, msec};
 use crate::summary::Summary;
 use crate::summary::keys::Key;
+use crate::summary::peer::started;
+use crate::summary::serials::Seen;
 use crate::tokenizer::prefix::Prefix;
 use crate::tokenizer::{Expected, Fields, Mismatch, Tokenizer, Wanted};
 use regex_automata::meta::Regex;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// What attempts are grouped by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +48,9 @@ pub struct Recipe {
     tokenizer: Tokenizer,
     prefix: Option<Prefix>,
     choice: Choice,
+    /// The log that the source is a part of: rotated files of one log share their workers.
+    log: Arc<str>,
+    serials: bool,
 }
 
 /// The fields that a report needs. Of the three times the most exact one that the format logs.
@@ -63,6 +70,15 @@ fn wanted(format: &LogFormat, by: &By) -> Wanted {
             .iter()
             .find(|time| format.variables().any(|name| Field::of_variable(name) == Some(**time))),
     );
+    if logs_serials(format) {
+        fields.extend([
+            Field::Pid,
+            Field::Connection,
+            Field::ConnectionRequests,
+            Field::ConnectionTime,
+            Field::RequestTime,
+        ]);
+    }
     match by {
         By::Upstream => fields.push(Field::UpstreamName),
         By::Peer => {}
@@ -71,16 +87,21 @@ fn wanted(format: &LogFormat, by: &By) -> Wanted {
     Wanted::new(&fields)
 }
 
+/// Can the account of serial numbers be kept? It needs to know when requests began.
+fn logs_serials(format: &LogFormat) -> bool {
+    format.logs("connection") && format.logs("request_time")
+}
+
 impl Recipe {
-    /// Compiles a format for a choice.
-    pub fn new(format: &LogFormat, prefix: Option<Prefix>, choice: Choice) -> Self {
+    /// Compiles a format for a choice. `log` names the log that the source is a part of.
+    pub fn new(format: &LogFormat, prefix: Option<Prefix>, choice: Choice, log: &str) -> Self {
         let tokenizer = Tokenizer::new(format, &wanted(format, &choice.by));
-        Recipe { tokenizer, prefix, choice }
+        Recipe { tokenizer, prefix, choice, log: log.into(), serials: logs_serials(format) }
     }
 
     /// The same for a format that was detected.
-    pub fn of_detected(detected: &Detected, choice: Choice) -> Self {
-        Recipe::new(&detected.format, detected.prefix.clone(), choice)
+    pub fn of_detected(detected: &Detected, choice: Choice, log: &str) -> Self {
+        Recipe::new(&detected.format, detected.prefix.clone(), choice, log)
     }
 
     /// Did the values of a line lie within the wanted span? Lines without a time do only when none was asked for.
@@ -145,10 +166,25 @@ impl Fold {
             return Ok(());
         }
         let name = group_name(&recipe.choice, fields);
+        let part = if recipe.serials { serial_part(fields, ms) } else { None };
+        let Summary { peers, serials, .. } = summary;
+        let mut counter = part.as_ref().map(|part| serials.counter(&recipe.log, part.pid));
+        let mut start = part.as_ref().map_or(0, |part| part.start);
         let count = attempts(fields, |attempt| {
-            summary.peer(key(&recipe.choice.by, name.as_deref(), &attempt)).record(&attempt, ms);
+            let peer = peers.entry(key(&recipe.choice.by, name.as_deref(), &attempt));
+            peer.record(&attempt, ms);
+            if let Some(counter) = &mut counter {
+                let started = started(&attempt);
+                peer.starts.record(start, started);
+                counter.starts.record(start, started);
+                // The next try begins where this one ended.
+                start += i64::from(attempt.response_ms.unwrap_or(0));
+            }
         })
         .map_err(|reject| mismatch(reject, line))?;
+        if let (Some(part), Some(counter)) = (part, counter) {
+            counter.record(part.seen);
+        }
         summary.lines.matched += 1;
         summary.lines.without_upstream += u64::from(count == 0);
         if let Some(ms) = ms {
@@ -174,6 +210,31 @@ impl Fold {
             None => Err(Reject { value: text, expected: "a time" }),
         }
     }
+}
+
+/// A line's part in the account of serial numbers.
+struct SerialPart {
+    pid: Option<u64>,
+    /// When the request began, in milliseconds since the epoch: then its first attempt began.
+    start: i64,
+    seen: Seen,
+}
+
+/// None where the line lacks a number that the account needs.
+#[inline]
+fn serial_part(fields: &Fields<'_>, ms: Option<i64>) -> Option<SerialPart> {
+    let ms = ms?;
+    let serial = integer(fields.get(Field::Connection)?)?;
+    let start = ms - i64::from(millis(fields.get(Field::RequestTime)?)?);
+    let pid = fields.get(Field::Pid).and_then(integer);
+    let request = fields.get(Field::ConnectionRequests).and_then(integer);
+    let age = fields.get(Field::ConnectionTime).and_then(millis);
+    let accepted_ms = match (age, request) {
+        (Some(age), _) => Some(ms - i64::from(age)),
+        (None, Some(1) | None) => Some(start),
+        (None, Some(_)) => None,
+    };
+    Some(SerialPart { pid, start, seen: Seen { serial, request, accepted_ms } })
 }
 
 #[cold]

@@ -1,6 +1,7 @@
 //! What an operator should know, in words.
 
 use super::Policy;
+use super::hit_rate::Conflict;
 use super::report::{Finding, HitRate, InputStats, PeerReport, Severity, Stats, UpstreamReport};
 use crate::units::thousands;
 use std::net::{IpAddr, SocketAddr};
@@ -10,6 +11,7 @@ pub(super) fn findings(
     input: &InputStats,
     total: &Stats,
     upstreams: &[UpstreamReport],
+    conflict: Option<&Conflict>,
     policy: &Policy,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -20,6 +22,7 @@ pub(super) fn findings(
             found.extend(connect_p95(upstream, peer, policy));
         }
     }
+    found.extend(conflict.map(disagreement));
     found.extend(not_logged(input, total));
     found.extend(malformed(input));
     found.sort_by_key(|finding| finding.severity);
@@ -134,6 +137,52 @@ fn connect_p95(upstream: &UpstreamReport, peer: &PeerReport, policy: &Policy) ->
               block, or look for what closes the connections"
             .to_owned(),
     })
+}
+
+/// Serial numbers and other evidence disagree, so the numbers were not used.
+fn disagreement(conflict: &Conflict) -> Finding {
+    let (message, fix) = match conflict {
+        Conflict::TooFewNumbers { allowed, proven } => (
+            format!(
+                "serial numbers allow {} new connections, connect times prove {}: part of the traffic is logged elsewhere",
+                thousands(*allowed),
+                thousands(*proven)
+            ),
+            "give all access logs of this nginx at once",
+        ),
+        Conflict::TooManyNumbers { others } => (
+            format!(
+                "{} connections are numbered that neither clients nor attempts of this log account for: clients that log \
+                 nothing, another log, or subrequests",
+                thousands(*others)
+            ),
+            "give all access logs of this nginx at once; port checks that log nothing can't be told from new connections",
+        ),
+        Conflict::TooFewVisible { asked, possible } => (
+            format!(
+                "serial numbers ask for {} new connections, but no more than {} could hide behind connect times of 0.000: \
+                 other connections are numbered too",
+                thousands(*asked),
+                thousands(*possible)
+            ),
+            "give all access logs of this nginx at once",
+        ),
+        Conflict::Incomplete { loss } => (
+            format!(
+                "{} of the client connections have no first request in this log: it is sampled, filtered, or some of the \
+                 traffic is logged elsewhere, so serial numbers tell nothing",
+                percent(*loss, 0.0)
+            ),
+            "log every request (no `if=`), and give all access logs of this nginx at once",
+        ),
+    };
+    Finding {
+        rule: "serial_conflict",
+        severity: Severity::Warning,
+        upstream: None,
+        message,
+        fix: fix.to_owned(),
+    }
 }
 
 /// The log carries attempts but no connect times.

@@ -4,11 +4,14 @@ mod findings;
 pub mod hit_rate;
 pub mod report;
 
+use crate::summary::keys::Keys;
 use crate::summary::latency::LatencySummary;
 use crate::summary::peer::PeerSummary;
 use crate::summary::timeline::Timeline;
 use crate::summary::{Merge, Summary};
-use report::{InputStats, Latency, PeerReport, PerSecond, Period, Report, Stats, UpstreamReport};
+use report::{
+    HitRate, InputStats, Latency, PeerReport, PerSecond, Period, Report, Stats, UpstreamReport,
+};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -58,24 +61,30 @@ impl Default for Policy {
 /// not know.
 pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
     let period = summary.span.get().map(|(from_ms, to_ms)| Period { from_ms, to_ms });
+    let groups = group(summary.peers, policy);
+    let peers: Vec<Vec<(&str, &PeerSummary)>> = groups
+        .iter()
+        .map(|(_, peers)| peers.iter().map(|(addr, peer)| (addr.as_str(), peer)).collect())
+        .collect();
+    let rates = hit_rate::rates(&summary.serials, &peers);
     let mut total = PeerSummary::default();
     let mut upstreams = Vec::new();
-    for (name, peers) in group(summary, policy) {
+    for ((name, peers), (rate, peer_rates)) in groups.into_iter().zip(rates.upstreams) {
         let mut sum = PeerSummary::default();
         let mut reports = Vec::new();
-        for (addr, peer) in peers {
-            reports.push(PeerReport { addr, stats: stats(&peer, period) });
+        for ((addr, peer), rate) in peers.into_iter().zip(peer_rates) {
+            reports.push(PeerReport { addr, stats: stats(&peer, rate, period) });
             sum.merge(peer);
         }
         reports.sort_by(|a, b| order(&a.stats, &b.stats, policy));
-        upstreams.push(UpstreamReport { name, stats: stats(&sum, period), peers: reports });
+        upstreams.push(UpstreamReport { name, stats: stats(&sum, rate, period), peers: reports });
         total.merge(sum);
     }
     // By name first: unnamed ones go by the address of their only peer.
     upstreams.sort_by(|a: &UpstreamReport, b| name_of(a).cmp(name_of(b)));
     upstreams.sort_by(|a, b| order(&a.stats, &b.stats, policy));
-    let total = stats(&total, period);
-    let findings = findings::findings(&input, &total, &upstreams, policy);
+    let total = stats(&total, rates.total, period);
+    let findings = findings::findings(&input, &total, &upstreams, rates.conflict.as_ref(), policy);
     Report { input, period, total, upstreams, findings }
 }
 
@@ -88,8 +97,8 @@ const OTHERS: &str = "(others)";
 /// Sorts the summary's entries into upstreams. A peer whose upstream the log does not name (an earlier pass of a request
 /// that was redirected; a log without `$proxy_host`) goes to the one upstream that nginx.conf, or else the rest of the
 /// log, knows it from. Where neither tells it stands alone.
-fn group(summary: Summary, policy: &Policy) -> Vec<(Option<String>, Group)> {
-    let (entries, others) = summary.peers.sorted();
+fn group(peers: Keys<PeerSummary>, policy: &Policy) -> Vec<(Option<String>, Group)> {
+    let (entries, others) = peers.sorted();
     let mut seen: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut named: BTreeMap<String, Group> = BTreeMap::new();
     let mut unnamed = Group::new();
@@ -157,7 +166,7 @@ fn order(a: &Stats, b: &Stats, policy: &Policy) -> Ordering {
     }
 }
 
-fn stats(peer: &PeerSummary, period: Option<Period>) -> Stats {
+fn stats(peer: &PeerSummary, hit_rate: HitRate, period: Option<Period>) -> Stats {
     Stats {
         attempts: peer.attempts,
         failed: peer.failed,
@@ -165,7 +174,7 @@ fn stats(peer: &PeerSummary, period: Option<Period>) -> Stats {
         stale: peer.stale,
         new_certain: peer.new_certain,
         undecided: peer.undecided,
-        hit_rate: hit_rate::hit_rate(peer),
+        hit_rate,
         connect: latency(&peer.connect, 0),
         handshake: latency(&peer.connect, peer.connect.count_at(0)),
         header: latency(&peer.header, 0),
@@ -193,7 +202,8 @@ fn latency(summary: &LatencySummary, zeros: u64) -> Option<Latency> {
 #[expect(clippy::cast_precision_loss, reason = "counts and seconds are far below 2^53")]
 fn per_second(timeline: &Timeline, period: Option<Period>) -> Option<PerSecond> {
     let Period { from_ms, to_ms } = period?;
-    let (width, cells) = timeline.cells();
+    let (width_ms, cells) = timeline.cells();
+    let width = u64::try_from(width_ms / 1000).unwrap_or(1);
     let all: u64 = cells.values().map(|cell| cell.new_certain).sum();
     let most = cells.values().map(|cell| cell.new_certain).max().unwrap_or(0);
     // A log of less than a second tells no rate per second: count it as one.

@@ -152,7 +152,7 @@ fn prepare(
         match chosen {
             Ok(Some(Chosen { format, prefix, said: how })) => {
                 said.entry(how).or_default().push(name.to_owned());
-                recipes.push(Recipe::new(&format, prefix, choice.clone()));
+                recipes.push(Recipe::new(&format, prefix, choice.clone(), log_of(name)));
                 kept.push(source);
             }
             Ok(None) => messages.note(&format!("{} is empty", called(name))),
@@ -312,6 +312,23 @@ fn show(args: &ReportArgs, report: &Report) -> Result<()> {
     render::render(report, format, &options, &mut bytes)
         .map_err(|error| Error::io("report", &error))?;
     to_stdout(&bytes)
+}
+
+/// The log that a file is a part of: its name without what log rotation and compression add, `access.log.2.gz` ->
+/// `access.log`, `access.log-20261121` -> `access.log`.
+fn log_of(name: &str) -> &str {
+    let mut log = name;
+    loop {
+        let cut = log.rfind(['.', '-']).filter(|&at| {
+            let end = &log[at + 1..];
+            let rotated = !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
+            rotated || matches!(end, "gz" | "zst" | "bz2" | "xz")
+        });
+        match cut {
+            Some(at) if at > 0 => log = &log[..at],
+            _ => return log,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -55,13 +55,23 @@ pub enum Field {
     TimeLocal,
     /// `$proxy_host` or another variable that holds the upstream's name.
     UpstreamName,
+    /// `$pid`: the worker.
+    Pid,
+    /// `$connection`: the client connection's serial number.
+    Connection,
+    /// `$connection_requests`: the number of the request on its connection, from 1.
+    ConnectionRequests,
+    /// `$connection_time`: seconds since the client was accepted.
+    ConnectionTime,
+    /// `$request_time`: seconds from the first byte of the request to the log line.
+    RequestTime,
     /// The variable of `--by '$variable'`.
     Group,
 }
 
 impl Field {
     /// How many there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 17;
 
     /// All of them, in the order of their numbers.
     pub const ALL: [Field; Field::COUNT] = [
@@ -76,6 +86,11 @@ impl Field {
         Field::TimeIso8601,
         Field::TimeLocal,
         Field::UpstreamName,
+        Field::Pid,
+        Field::Connection,
+        Field::ConnectionRequests,
+        Field::ConnectionTime,
+        Field::RequestTime,
         Field::Group,
     ];
 
@@ -98,6 +113,11 @@ impl Field {
             Field::TimeIso8601 => "time_iso8601",
             Field::TimeLocal => "time_local",
             Field::UpstreamName => "proxy_host",
+            Field::Pid => "pid",
+            Field::Connection => "connection",
+            Field::ConnectionRequests => "connection_requests",
+            Field::ConnectionTime => "connection_time",
+            Field::RequestTime => "request_time",
             Field::Group => "",
         }
     }
@@ -117,6 +137,11 @@ impl Field {
             "time_iso8601" => Field::TimeIso8601,
             "time_local" => Field::TimeLocal,
             "proxy_host" | "proxy_upstream_name" | "upstream_name" => Field::UpstreamName,
+            "pid" => Field::Pid,
+            "connection" => Field::Connection,
+            "connection_requests" => Field::ConnectionRequests,
+            "connection_time" => Field::ConnectionTime,
+            "request_time" => Field::RequestTime,
             _ => return None,
         })
     }

@@ -6,13 +6,16 @@
 //! fixed histogram shape, no arrival order, and caps that depend on the whole set of what was seen, not on what came
 //! first.
 
+pub mod cells;
 pub mod keys;
 pub mod latency;
 pub mod peer;
+pub mod serials;
 pub mod timeline;
 
 use keys::{Key, Keys};
 use peer::PeerSummary;
+use serials::Serials;
 
 /// Merges another part into this one. See the module's laws, which `tests/merge.rs` holds every implementor to.
 pub trait Merge: Default {
@@ -86,6 +89,8 @@ pub struct Summary {
     pub span: Span,
     /// Counters and histograms per group and peer.
     pub peers: Keys<PeerSummary>,
+    /// Connection serial numbers.
+    pub serials: Serials,
 }
 
 impl Summary {
@@ -101,5 +106,6 @@ impl Merge for Summary {
         self.lines.merge(other.lines);
         self.span.merge(other.span);
         self.peers.merge(other.peers);
+        self.serials.merge(other.serials);
     }
 }

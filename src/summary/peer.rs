@@ -2,6 +2,7 @@
 
 use super::Merge;
 use super::latency::LatencySummary;
+use super::serials::{Started, Starts};
 use super::timeline::{Cell, Timeline};
 use crate::record::attempt::{Attempt, Outcome};
 
@@ -30,6 +31,8 @@ pub struct PeerSummary {
     pub response: LatencySummary,
     /// Counts over time.
     pub timeline: Timeline,
+    /// Attempts by the time at which they started, where serial numbers are logged.
+    pub starts: Starts,
 }
 
 impl PeerSummary {
@@ -69,6 +72,15 @@ impl PeerSummary {
     }
 }
 
+/// The part of an attempt in the account of serial numbers. With no live upstream no connect was tried.
+pub fn started(attempt: &Attempt<'_>) -> Started {
+    Started {
+        undecided: u64::from(attempt.outcome == Outcome::Undecided),
+        new_certain: u64::from(attempt.outcome == Outcome::New),
+        failed: u64::from(attempt.outcome == Outcome::Failed),
+    }
+}
+
 impl Merge for PeerSummary {
     fn merge(&mut self, other: Self) {
         self.attempts += other.attempts;
@@ -82,5 +94,6 @@ impl Merge for PeerSummary {
         self.header.merge(other.header);
         self.response.merge(other.response);
         self.timeline.merge(other.timeline);
+        self.starts.merge(other.starts);
     }
 }

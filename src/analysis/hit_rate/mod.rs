@@ -1,0 +1,243 @@
+//! The share of attempts that reused a connection: what the log proves, how sure that is, and what says so.
+//!
+//! # The evidence
+//!
+//! | evidence | says | fails when |
+//! | --- | --- | --- |
+//! | connect time above 0 | new, for certain | never: a reused connection is logged with one reading of the clock |
+//! | connect time `-` | no connection at all; not part of the rate | |
+//! | serial numbers | how many were new in all, of those that show 0.000 | numbers are drawn by clients that log nothing; part of the traffic is in another log |
+//! | ticks of the clock | bounds on how many new ones can hide behind 0.000 | `timer_resolution` is set; the peer is a unix socket |
+//!
+//! # The model
+//!
+//! What is estimated is N, the number of new connections; the rate is 1 - N / (attempts that got a connection).
+//!
+//! - For the whole log N is what the serial numbers leave ([`mod@serial`]): numbers that no client had, less failed
+//!   connects. Attempts that the account does not cover (behind the last client) are taken to be like those before them.
+//!   The interval is wider on the side of fewer new connections, because all that can disturb the account draws numbers
+//!   too, and so makes N too large: 1.2 % of the attempts and 3 more, and 0.2 % and 2 less, and a fifth of what is not
+//!   covered either way. These margins are those at which the recorded runs with a real nginx hold.
+//! - Per peer N is split by what is visible ([`mod@ticks`]): peers at the same distance show the same share of their new
+//!   connections; and by how the missing numbers vary with each peer's attempts over time ([`mod@fit`]). The two are
+//!   weighed by their errors. Where neither can tell peers apart there is no estimate, only the interval.
+//! - Without serial numbers there are only the ticks' bounds, and no estimate unless nothing can hide.
+//! - Evidence that disagrees is reported and not used ([`Conflict`]).
+
+mod families;
+mod fit;
+mod serial;
+mod split;
+mod ticks;
+
+use super::report::HitRate;
+use crate::summary::peer::PeerSummary;
+use crate::summary::serials::Serials;
+use serial::{Account, count};
+use ticks::Ticks;
+
+/// Evidence that disagrees, so that it was not used.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Conflict {
+    /// Serial numbers leave fewer new connections than connect times prove.
+    TooFewNumbers {
+        /// What the numbers leave.
+        allowed: u64,
+        /// What connect times prove.
+        proven: u64,
+    },
+    /// More numbers are missing than there were attempts.
+    TooManyNumbers {
+        /// Numbers that neither a client nor an attempt of this log can have had.
+        others: u64,
+    },
+    /// Serial numbers ask for more new connections than could hide behind 0.000.
+    TooFewVisible {
+        /// What the numbers ask for.
+        asked: u64,
+        /// What could hide and be seen.
+        possible: u64,
+    },
+    /// First requests of connections are missing: the log is sampled, filtered, or a part of the traffic is elsewhere.
+    Incomplete {
+        /// The share of connections that have no first request, from 0 to 1.
+        loss: f64,
+    },
+}
+
+/// The number of new connections of a peer, an upstream or the whole log.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct New {
+    least: f64,
+    most: f64,
+    best: Option<f64>,
+}
+
+/// What is known of a peer before the serial numbers are asked.
+struct Peer {
+    connected: u64,
+    undecided: u64,
+    /// Attempts whose connect time is not logged.
+    unmeasured: u64,
+    ticks: Ticks,
+    new: New,
+}
+
+impl Peer {
+    fn of(addr: &str, peer: &PeerSummary) -> Peer {
+        let connected = peer.new_certain + peer.undecided;
+        let long = peer.connect.count() - peer.connect.count_at(0) - peer.connect.count_at(1);
+        let tells = peer.unmeasured == 0 && !addr.starts_with("unix:");
+        let ticks = Ticks { visible: peer.new_certain, long, tells };
+        let best = (peer.undecided == 0 || ticks.shows_all()).then(|| count(peer.new_certain));
+        let new = New { least: count(peer.new_certain), most: ticks.most(connected), best };
+        Peer { connected, undecided: peer.undecided, unmeasured: peer.unmeasured, ticks, new }
+    }
+}
+
+/// The rates of everything, in the order of what was given.
+pub(super) struct Rates {
+    pub(super) total: HitRate,
+    /// Per upstream, and per peer of it.
+    pub(super) upstreams: Vec<(HitRate, Vec<HitRate>)>,
+    pub(super) conflict: Option<Conflict>,
+}
+
+/// Judges all peers of all upstreams together: serial numbers tell of the whole log only.
+pub(super) fn rates(serials: &Serials, upstreams: &[Vec<(&str, &PeerSummary)>]) -> Rates {
+    let summaries: Vec<&PeerSummary> = upstreams.iter().flatten().map(|(_, peer)| *peer).collect();
+    let mut peers: Vec<Peer> =
+        upstreams.iter().flatten().map(|(addr, peer)| Peer::of(addr, peer)).collect();
+    let mut total = sum(&peers);
+    let mut basis = if total.most < count(connected(&peers)) {
+        vec!["connect_time", "ticks"]
+    } else {
+        vec!["connect_time"]
+    };
+    let (account, conflict) =
+        match Account::of(serials).map(|account| by_serials(account, &peers, total)) {
+            None => (None, None),
+            Some(Ok((account, new))) => {
+                total = new;
+                basis = vec!["serial", "connect_time"];
+                (Some(account), None)
+            }
+            Some(Err((conflict, most))) => {
+                total.most = total.most.max(most).min(count(connected(&peers)));
+                total.best = None;
+                (None, Some(conflict))
+            }
+        };
+    if let Some(account) = &account {
+        split::split(&mut peers, &summaries, account, total);
+    }
+    let mut rates = Vec::new();
+    let mut rest = peers.as_slice();
+    for upstream in upstreams {
+        let (own, others) = rest.split_at(upstream.len());
+        let new = upstream_new(own, &peers, total);
+        let per_peer =
+            own.iter().map(|peer| rate(peer.new, std::slice::from_ref(peer), &basis)).collect();
+        rates.push((rate(new, own, &basis), per_peer));
+        rest = others;
+    }
+    Rates { total: rate(total, &peers, &basis), upstreams: rates, conflict }
+}
+
+fn connected(peers: &[Peer]) -> u64 {
+    peers.iter().map(|peer| peer.connected).sum()
+}
+
+/// The sum of what is known of each peer alone.
+fn sum(peers: &[Peer]) -> New {
+    New {
+        least: peers.iter().map(|peer| peer.new.least).sum(),
+        most: peers.iter().map(|peer| peer.new.most).sum(),
+        best: peers.iter().map(|peer| peer.new.best).sum(),
+    }
+}
+
+/// The whole log's new connections by its serial numbers, or why they can't be used and how many they ask for.
+fn by_serials(
+    account: Account,
+    peers: &[Peer],
+    alone: New,
+) -> Result<(Account, New), (Conflict, f64)> {
+    if !account.is_complete() {
+        return Err((Conflict::Incomplete { loss: account.loss }, 0.0));
+    }
+    let attempts = count(connected(peers));
+    let covered = account.covered;
+    let hidden = account.hidden();
+    let tolerance = 3.0 + 0.02 * count(covered.connected());
+    if hidden < -tolerance {
+        let proven = covered.new_certain;
+        let allowed = to_count(hidden + count(proven));
+        return Err((Conflict::TooFewNumbers { allowed, proven }, 0.0));
+    }
+    if hidden > count(covered.undecided) + tolerance {
+        let others = to_count(hidden - count(covered.undecided));
+        return Err((Conflict::TooManyNumbers { others }, 0.0));
+    }
+    let best = alone.least + hidden.clamp(0.0, count(covered.undecided)) + account.uncovered_hidden;
+    let uncovered = 0.2 * count(account.uncovered.undecided);
+    let least = (best - 3.0 - 0.012 * attempts - uncovered).max(alone.least);
+    let most = (best + 2.0 + 0.002 * attempts + uncovered).min(attempts);
+    if least > alone.most {
+        let conflict =
+            Conflict::TooFewVisible { asked: to_count(best), possible: to_count(alone.most) };
+        return Err((conflict, most));
+    }
+    let best = best.clamp(least, most);
+    Ok((account, New { least, most, best: Some(best) }))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped, and counts are far below 2^53"
+)]
+fn to_count(n: f64) -> u64 {
+    n.max(0.0).round() as u64
+}
+
+/// An upstream's new connections: the sum of its peers', within what the whole log leaves. Where its peers can't be told
+/// apart but all others can, or there are no others, it is known all the same.
+fn upstream_new(own: &[Peer], all: &[Peer], total: New) -> New {
+    let (mine, whole) = (sum(own), sum(all));
+    let best = mine.best.or_else(|| {
+        let undecided: u64 = own.iter().map(|peer| peer.undecided).sum();
+        let elsewhere: u64 = all.iter().map(|peer| peer.undecided).sum::<u64>() - undecided;
+        (elsewhere == 0).then(|| total.best.map(|best| best - (whole.least - mine.least))).flatten()
+    });
+    let least = mine.least.max(total.least - (whole.most - mine.most));
+    let most = mine.most.min(total.most - (whole.least - mine.least)).max(least);
+    New { least, most, best: best.map(|best| best.clamp(least, most)) }
+}
+
+/// New connections of some peers as a rate.
+fn rate(new: New, peers: &[Peer], basis: &[&'static str]) -> HitRate {
+    let attempts = connected(peers);
+    let undecided: u64 = peers.iter().map(|peer| peer.undecided).sum();
+    let unmeasured: u64 = peers.iter().map(|peer| peer.unmeasured).sum();
+    let measured = attempts > unmeasured;
+    let naive = measured.then(|| count(undecided - unmeasured) / count(attempts - unmeasured));
+    if attempts == 0 {
+        return HitRate { estimate: None, low: 0.0, high: 1.0, naive, basis: Vec::new() };
+    }
+    let share = |new: f64| (1.0 - new / count(attempts)).clamp(0.0, 1.0);
+    let basis = if undecided == 0 {
+        vec!["connect_time"]
+    } else if !measured && !basis.contains(&"serial") {
+        Vec::new()
+    } else {
+        basis.to_vec()
+    };
+    HitRate {
+        estimate: new.best.map(share),
+        low: share(new.most),
+        high: share(new.least),
+        naive,
+        basis,
+    }
+}

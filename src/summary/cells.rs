@@ -1,0 +1,184 @@
+//! Values over time in cells of equal width, as fine as fits and coarser by powers of two where it does not.
+
+use super::Merge;
+use std::collections::BTreeMap;
+
+/// Cells of `UNIT_MS << scale` milliseconds, aligned to the epoch; only those with something in them.
+///
+/// The scale is the smallest at which all that was ever recorded fits into `MAX` cells. That depends on the set of times
+/// seen and on nothing else, so any order and any split gives the same cells; and a single line with a wild date costs
+/// one cell, not the resolution of all others.
+#[derive(Debug, Clone, Default)]
+pub struct Cells<V, const UNIT_MS: i64, const MAX: usize> {
+    scale: u32,
+    /// In the order of time.
+    filled: Vec<(i64, V)>,
+    /// The cell that is being filled, apart from the others: many lines in a row share theirs.
+    last: Option<(i64, V)>,
+}
+
+impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, MAX> {
+    /// Adds to the cell that `ms` (since the epoch) lies in.
+    #[inline]
+    pub fn record(&mut self, ms: i64, what: V) {
+        let index = ms.div_euclid(UNIT_MS) >> self.scale;
+        match &mut self.last {
+            Some((last, cell)) if *last == index => cell.merge(what),
+            _ => {
+                self.settle();
+                // Settling may have coarsened the scale.
+                self.last = Some((ms.div_euclid(UNIT_MS) >> self.scale, what));
+            }
+        }
+    }
+
+    /// Moves the cell that is being filled to the others.
+    fn settle(&mut self) {
+        if let Some((index, cell)) = self.last.take() {
+            self.add(index, cell);
+            self.fit();
+        }
+    }
+
+    /// Lines come nearly in order, so the place is at the end or close to it.
+    fn add(&mut self, index: i64, cell: V) {
+        let place = match self.filled.last() {
+            Some((last, _)) if *last > index => self.filled.partition_point(|(at, _)| *at < index),
+            Some((last, _)) if *last == index => self.filled.len() - 1,
+            _ => self.filled.len(),
+        };
+        match self.filled.get_mut(place) {
+            Some((at, own)) if *at == index => own.merge(cell),
+            _ => self.filled.insert(place, (index, cell)),
+        }
+    }
+
+    fn fit(&mut self) {
+        while self.filled.len() > MAX {
+            self.coarsen(self.scale + 1);
+        }
+    }
+
+    fn coarsen(&mut self, scale: u32) {
+        let by = scale.saturating_sub(self.scale);
+        if by == 0 {
+            return;
+        }
+        for (index, _) in &mut self.filled {
+            *index >>= by;
+        }
+        self.unite_equals();
+        self.scale = scale;
+    }
+
+    /// Merges neighbours that have become one cell.
+    fn unite_equals(&mut self) {
+        self.filled.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1.merge(std::mem::take(&mut next.1));
+            }
+            same
+        });
+    }
+
+    /// How often the width was doubled.
+    pub fn scale(&self) -> u32 {
+        let mut settled = self.clone();
+        settled.settle();
+        settled.scale
+    }
+
+    /// Cells of width `UNIT_MS << scale` by their start in milliseconds since the epoch; `scale` is raised to what the
+    /// cells are kept at.
+    pub fn at_scale(&self, scale: u32) -> BTreeMap<i64, V> {
+        let mut settled = self.clone();
+        settled.settle();
+        settled.coarsen(scale.max(settled.scale));
+        let scale = settled.scale;
+        settled.filled.into_iter().map(|(index, cell)| ((index << scale) * UNIT_MS, cell)).collect()
+    }
+
+    /// Width of a cell in milliseconds and the cells by their start in milliseconds since the epoch.
+    pub fn cells(&self) -> (i64, BTreeMap<i64, V>) {
+        let scale = self.scale();
+        (UNIT_MS << scale, self.at_scale(scale))
+    }
+}
+
+/// Equal contents: which cell is being filled can't be seen from outside.
+impl<V: Merge + Clone + PartialEq, const UNIT_MS: i64, const MAX: usize> PartialEq
+    for Cells<V, UNIT_MS, MAX>
+{
+    fn eq(&self, other: &Self) -> bool {
+        self.cells() == other.cells()
+    }
+}
+
+impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Merge for Cells<V, UNIT_MS, MAX> {
+    fn merge(&mut self, mut other: Self) {
+        self.settle();
+        other.settle();
+        let scale = self.scale.max(other.scale);
+        self.coarsen(scale);
+        other.coarsen(scale);
+        // Both are in order: a merge of two lists, not a search per cell.
+        self.filled.append(&mut other.filled);
+        self.filled.sort_by_key(|(index, _)| *index);
+        self.unite_equals();
+        self.fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Debug, Clone, Default, PartialEq)]
+    struct Count(u64);
+
+    impl Merge for Count {
+        fn merge(&mut self, other: Self) {
+            self.0 += other.0;
+        }
+    }
+
+    type Seconds = Cells<Count, 1000, 64>;
+
+    fn of(seconds: &[i64]) -> Seconds {
+        let mut cells = Seconds::default();
+        for second in seconds {
+            cells.record(second * 1000 + 999, Count(1));
+        }
+        cells
+    }
+
+    #[test]
+    fn it_coarsens_only_when_it_must() {
+        assert_eq!(of(&(0..64).collect::<Vec<_>>()).cells().0, 1000);
+        assert_eq!(of(&(0..65).collect::<Vec<_>>()).cells().0, 2000);
+    }
+
+    #[test]
+    fn one_wild_date_does_not_blur_the_others() {
+        assert_eq!(of(&[1, 2, 3, 253_402_300_799]).cells().0, 1000);
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_and_split_gives_the_same(
+            mut seconds in prop::collection::vec(-1000i64..1000, 0..600),
+            cut in 0usize..600,
+        ) {
+            let whole = of(&seconds).cells();
+            prop_assert_eq!(whole.1.values().map(|count| count.0).sum::<u64>(), seconds.len() as u64);
+            let cut = cut.min(seconds.len());
+            let mut parts = of(&seconds[cut..]);
+            parts.merge(of(&seconds[..cut]));
+            prop_assert_eq!(&parts.cells(), &whole);
+            seconds.reverse();
+            prop_assert_eq!(&of(&seconds).cells(), &whole);
+        }
+    }
+}
