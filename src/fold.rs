@@ -64,12 +64,11 @@ fn wanted(format: &LogFormat, by: &By) -> Wanted {
         Field::BytesReceived,
         Field::BytesSent,
     ];
+    let logged =
+        |time: &&Field| format.variables().any(|name| Field::of_variable(name) == Some(**time));
     let times = [Field::Msec, Field::TimeIso8601, Field::TimeLocal];
-    fields.extend(
-        times
-            .iter()
-            .find(|time| format.variables().any(|name| Field::of_variable(name) == Some(**time))),
-    );
+    // A JSON line may lack a key of its format.
+    fields.extend(times.iter().filter(logged).take(if format.is_json() { times.len() } else { 1 }));
     if logs_serials(format) {
         fields.extend([
             Field::Pid,

@@ -123,6 +123,8 @@ fn prefixes(lines: &[&[u8]]) -> Result<Vec<Prefix>> {
 struct Reading<'a> {
     lines: Vec<Option<Fields<'a>>>,
     fits: usize,
+    /// Of those: lines whose times make sense together.
+    plausible: usize,
     fields: usize,
     /// Lines that fit in the order of the format: JSON may also be read by its keys, which is slower.
     in_order: usize,
@@ -131,15 +133,33 @@ struct Reading<'a> {
 /// Reads lines by a format: which fit, and how many fields keepwarm learns from them.
 fn read<'a>(format: &LogFormat, lines: &[&'a [u8]]) -> Reading<'a> {
     let tokenizer = Tokenizer::new(format, &Wanted::new(&Field::ALL));
-    let in_order = lines.iter().filter(|line| tokenizer.fits_in_order(line)).count();
-    let lines: Vec<Option<Fields<'a>>> = lines
-        .iter()
-        .map(|line| tokenizer.tokenize_strictly(line).ok().filter(is_plausible))
-        .collect();
-    let fits = lines.iter().flatten().count();
-    let knows = |field: &Field| lines.iter().flatten().any(|fields| fields.get(*field).is_some());
-    let fields = Field::ALL.iter().filter(|field| knows(field)).count();
-    Reading { lines, fits, fields, in_order }
+    let mut reading = Reading { lines: Vec::new(), fits: 0, plausible: 0, fields: 0, in_order: 0 };
+    for line in lines {
+        let in_order = tokenizer.fits_in_order(line);
+        let fields = tokenizer.tokenize_strictly(line).ok().filter(|fields| {
+            // Any JSON object has some key; it takes one of an upstream to be this log.
+            attempts(fields, |_| ()).is_ok() && (in_order || knows_upstream(fields))
+        });
+        reading.in_order += usize::from(in_order);
+        reading.fits += usize::from(fields.is_some());
+        reading.plausible += usize::from(fields.as_ref().is_some_and(is_plausible));
+        reading.lines.push(fields);
+    }
+    let knows =
+        |field: &Field| reading.lines.iter().flatten().any(|fields| fields.get(*field).is_some());
+    reading.fields = Field::ALL.iter().filter(|field| knows(field)).count();
+    reading
+}
+
+fn knows_upstream(fields: &Fields<'_>) -> bool {
+    let upstream = [
+        Field::Addr,
+        Field::ConnectTime,
+        Field::HeaderTime,
+        Field::ResponseTime,
+        Field::UpstreamStatus,
+    ];
+    upstream.iter().any(|field| fields.get(*field).is_some())
 }
 
 /// Times of an attempt start together, so the header never comes before the connection, nor the end of the response
@@ -171,13 +191,14 @@ fn best_of(
     }
     let readings: Vec<Reading<'_>> = candidates.iter().map(|format| read(format, lines)).collect();
     // The first of equals: a preset before what was derived.
-    let best = (0..candidates.len())
-        .rev()
-        .max_by_key(|&i| (readings[i].fits, readings[i].fields, readings[i].in_order));
+    let best = (0..candidates.len()).rev().max_by_key(|&i| {
+        let Reading { fits, plausible, fields, in_order, .. } = readings[i];
+        (fits, plausible, fields, in_order)
+    });
     let best = best.filter(|&i| readings[i].fits > 0)?;
     let mut rivals: Vec<String> = (0..candidates.len())
         .filter(|&i| {
-            readings[i].fits == readings[best].fits && differ(&readings[i], &readings[best])
+            as_good(&readings[i], &readings[best]) && differ(&readings[i], &readings[best])
         })
         .map(|i| candidates[i].name.clone())
         .collect();
@@ -186,6 +207,11 @@ fn best_of(
     let (fits, fields) = (readings[best].fits, readings[best].fields);
     let format = candidates.swap_remove(best);
     Some((Detected { format, prefix: prefix.cloned(), fits, rivals }, fields))
+}
+
+/// Does one reading fit as many lines as another, with times that make sense?
+fn as_good(a: &Reading<'_>, b: &Reading<'_>) -> bool {
+    (a.fits, a.plausible) == (b.fits, b.plausible)
 }
 
 /// Do two readings give different values to the same field?
