@@ -4,7 +4,7 @@
 //! where there is one to give. Lines of a log that do not fit are *not* errors: they are counted (see
 //! [`crate::tokenizer::Mismatch`]).
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// What kind of failure an [`Error`] is. Every kind ends a run with exit status 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +90,27 @@ pub fn caret(text: &str, column: usize, around: usize) -> String {
     shown.push('\n');
     shown.push_str(&" ".repeat(4 + lead.len() + (column - from)));
     shown.push('^');
+    shown
+}
+
+/// The first `most` bytes of a text as they can be shown anywhere: what is no printable ASCII becomes `\\xNN`, and `...`
+/// stands for the rest.
+///
+/// ```
+/// assert_eq!(keepwarm::error::excerpt(b"a \"b\"\x1b[m", 6), "a \"b\"\\x1B...");
+/// ```
+pub fn excerpt(bytes: &[u8], most: usize) -> String {
+    let mut shown = String::new();
+    for &byte in bytes.iter().take(most) {
+        if byte == b' ' || byte.is_ascii_graphic() {
+            shown.push(char::from(byte));
+        } else {
+            let _ = write!(shown, "\\x{byte:02X}");
+        }
+    }
+    if bytes.len() > most {
+        shown.push_str("...");
+    }
     shown
 }
 

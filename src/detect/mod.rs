@@ -8,7 +8,7 @@ mod derive;
 mod foreign;
 mod labels;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, excerpt};
 use crate::log_format::variable::Field;
 use crate::log_format::{LogFormat, presets};
 use crate::record::attempt::attempts;
@@ -30,6 +30,9 @@ pub struct Detected {
 
 /// Lines of the sample that formats and prefixes are derived from.
 const DERIVE_FROM: usize = 8;
+
+/// Bytes of a line that a message shows.
+const SHOWN: usize = 160;
 
 /// Finds the format of some lines.
 ///
@@ -227,10 +230,8 @@ fn differ(a: &Reading<'_>, b: &Reading<'_>) -> bool {
 
 #[cold]
 fn unknown(source: &str, lines: &[&[u8]]) -> Error {
-    let shown = lines.first().map_or_else(String::new, |line| {
-        let cut = &line[..line.len().min(160)];
-        format!("\n    {}{}", cut.escape_ascii(), if cut.len() < line.len() { "..." } else { "" })
-    });
+    let shown =
+        lines.first().map_or_else(String::new, |line| format!("\n    {}", excerpt(line, SHOWN)));
     Error::new(ErrorKind::Input, format!("{source}: no known log format fits its lines{shown}")).with_hint(
         "give the log_format that wrote it: -f '$remote_addr ...', or -c /etc/nginx/nginx.conf; `keepwarm formats` lists the presets",
     )

@@ -17,6 +17,7 @@ pub mod reference;
 mod scan;
 mod shapes;
 
+use crate::error::excerpt;
 use crate::log_format::LogFormat;
 use crate::log_format::variable::{Field, Shape};
 use json::JsonKeys;
@@ -101,7 +102,7 @@ pub struct Mismatch {
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Expected::Literal(text) => write!(f, "`{}`", text.escape_ascii()),
+            Expected::Literal(text) => write!(f, "`{}`", excerpt(text, usize::MAX)),
             Expected::Value(name, shape) => write!(f, "{} (${name})", shapes::describe(*shape)),
             Expected::End => f.write_str("the end of the line"),
             Expected::Text(text) => f.write_str(text),
@@ -116,11 +117,7 @@ impl Mismatch {
         let found = if rest.is_empty() {
             "the end of the line".to_owned()
         } else {
-            format!(
-                "`{}{}`",
-                rest[..rest.len().min(24)].escape_ascii(),
-                if rest.len() > 24 { "..." } else { "" }
-            )
+            format!("`{}`", excerpt(rest, 24))
         };
         format!("expected {}, found {found}", self.expected)
     }
