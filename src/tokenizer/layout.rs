@@ -1,6 +1,6 @@
 //! A format as both engines use it: literals and values in turn.
 
-use super::Wanted;
+use super::{Wanted, near};
 use crate::log_format::variable::{Field, Shape, shape_of};
 use crate::log_format::{Escape, LogFormat, Piece};
 
@@ -73,11 +73,11 @@ pub(super) fn find_seal(seal: u8, line: &[u8], from: usize) -> Option<usize> {
     }
 }
 
-/// The last place of a quote before `to` that is not escaped.
+/// The last place of a quote before `to`, which may not lie behind the line, that is not escaped.
 pub(super) fn rfind_quote(line: &[u8], to: usize) -> Option<usize> {
     let mut to = to;
     loop {
-        to = memchr::memrchr(b'"', line.get(..to)?)?;
+        to = near::rfind(b'"', line, to)?;
         if !is_escaped(line, 0, to) {
             return Some(to);
         }

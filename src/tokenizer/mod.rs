@@ -12,6 +12,7 @@
 
 pub mod json;
 mod layout;
+mod near;
 pub mod prefix;
 pub mod reference;
 mod scan;

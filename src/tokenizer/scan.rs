@@ -7,9 +7,10 @@
 
 use super::Fields;
 use super::layout::{Layout, Leg, find_seal, rfind_quote};
+use super::near::{self, Literal};
 use super::shapes::longest;
 use crate::log_format::variable::Shape;
-use memchr::{memchr, memmem, memrchr};
+use memchr::{memchr, memmem};
 
 /// How to find the end of a value from its start.
 #[derive(Debug, Clone)]
@@ -42,10 +43,14 @@ enum Backward {
 /// The steps for one layout.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
-    /// Steps for the first legs, from the left.
-    forward: Vec<Forward>,
-    /// Steps for the last legs, from the right: the last leg first.
-    backward: Vec<Backward>,
+    /// What a line starts with.
+    lead: Literal,
+    /// Steps for the first legs, from the left, each with the literal behind its value.
+    forward: Vec<(Forward, Literal)>,
+    /// Steps for the last legs, from the right, each with the literal behind its value: the last leg first.
+    backward: Vec<(Backward, Literal)>,
+    /// What stands in front of the first value that is read from the right.
+    before: Literal,
     /// Nothing of this layout can be read without trying.
     hopeless: bool,
 }
@@ -67,43 +72,55 @@ impl Plan {
             .map(steps)
             .min_by_key(|(left, right)| left + right)
             .unwrap_or((legs.len(), 0));
-        let forward: Vec<Forward> =
-            (0..left).map_while(|i| forward_step(&legs[i], i + 1 == legs.len())).collect();
-        Plan { hopeless: forward.len() < left, forward, backward: from_right[..right].to_vec() }
+        let forward: Vec<(Forward, Literal)> = (0..left)
+            .map_while(|i| {
+                let step = forward_step(&legs[i], i + 1 == legs.len())?;
+                Some((step, Literal::new(&legs[i].literal)))
+            })
+            .collect();
+        let lead = Literal::new(&layout.lead);
+        let literals = legs.iter().rev().map(|leg| Literal::new(&leg.literal));
+        let backward = from_right.into_iter().zip(literals).take(right).collect();
+        let before = Literal::new(literal_before(layout, legs.len() - right));
+        Plan { hopeless: forward.len() < left, lead, forward, backward, before }
     }
 
     /// The values of a line, or none where the first try does not fit.
     #[inline]
     pub(super) fn scan<'a>(&self, layout: &Layout, line: &'a [u8]) -> Option<Fields<'a>> {
-        if self.hopeless || !line.starts_with(&layout.lead) {
+        if self.hopeless || !self.lead.starts(line) {
             return None;
         }
         let mut fields = Fields::EMPTY;
-        let mut left = layout.lead.len();
-        for (step, leg) in self.forward.iter().zip(&layout.legs) {
-            let end = forward_end(step, leg, line, left)?;
+        let mut left = self.lead.len();
+        for ((step, literal), leg) in self.forward.iter().zip(&layout.legs) {
+            let end = forward_end(step, leg, literal, line, left)?;
             if let Some(field) = leg.field {
                 fields.set(field, &line[left..end]);
             }
-            left = end + leg.literal.len();
+            left = end + literal.len();
         }
         let mut right = line.len();
         let first_right = layout.legs.len() - self.backward.len();
-        for (step, i) in self.backward.iter().zip((first_right..layout.legs.len()).rev()) {
+        for ((step, literal), i) in self.backward.iter().zip((first_right..layout.legs.len()).rev())
+        {
             let leg = &layout.legs[i];
-            let before = literal_before(layout, i);
-            if !line[..right].ends_with(&leg.literal) {
+            // The literal in front of the value is that of the next step, or the last one below.
+            if !literal.ends(&line[..right]) {
                 return None;
             }
-            let end = right - leg.literal.len();
-            let start = backward_start(*step, before, line, end)?;
-            if !line[..start].ends_with(before) || !is_whole(leg, &line[start..end]) {
+            let end = right - literal.len();
+            let start = backward_start(*step, literal_before(layout, i), line, end)?;
+            if !is_whole(leg, &line[start..end]) {
                 return None;
             }
             if let Some(field) = leg.field {
                 fields.set(field, &line[start..end]);
             }
             right = start;
+        }
+        if !self.backward.is_empty() && !self.before.ends(&line[..right]) {
+            return None;
         }
         let meets = if self.forward.len() == layout.legs.len() {
             left == line.len()
@@ -112,7 +129,7 @@ impl Plan {
         } else if self.forward.len() == first_right {
             left == right
         } else {
-            left + literal_before(layout, first_right).len() <= right
+            left + self.before.len() <= right
         };
         meets.then_some(fields)
     }
@@ -140,7 +157,13 @@ fn forward_step(leg: &Leg, is_last: bool) -> Option<Forward> {
 }
 
 #[inline]
-fn forward_end(step: &Forward, leg: &Leg, line: &[u8], at: usize) -> Option<usize> {
+fn forward_end(
+    step: &Forward,
+    leg: &Leg,
+    literal: &Literal,
+    line: &[u8],
+    at: usize,
+) -> Option<usize> {
     let end = match step {
         Forward::Seal(seal) => find_seal(*seal, line, at)?,
         Forward::Byte(byte) => return memchr(*byte, &line[at..]).map(|found| at + found),
@@ -151,14 +174,14 @@ fn forward_end(step: &Forward, leg: &Leg, line: &[u8], at: usize) -> Option<usiz
         }
         Forward::Grammar(shape, stop) => longest(*shape, line, at, *stop)?,
         Forward::LineEnd => {
-            let end = line.len().checked_sub(leg.literal.len()).filter(|end| *end >= at)?;
+            let end = line.len().checked_sub(literal.len()).filter(|end| *end >= at)?;
             if leg.shape == Shape::Token && memchr(b' ', &line[at..end]).is_some() {
                 return None;
             }
             end
         }
     };
-    line[end..].starts_with(&leg.literal).then_some(end)
+    literal.starts(&line[end..]).then_some(end)
 }
 
 /// The step that finds the start of a leg's value from its end, where only one start is possible.
@@ -176,6 +199,14 @@ fn backward_step(layout: &Layout, index: usize) -> Option<Backward> {
                 && (leg.seal.is_some_and(|seal| seal < 0x20) || index + 1 == layout.legs.len()) =>
         {
             Some(Backward::From(tab))
+        }
+        // A word can't hold the blank that the literal in front starts with.
+        (Some(b' '), _)
+            if leg.shape == Shape::Token
+                && leg.seal.is_none()
+                && memchr(b' ', &before[1..]).is_none() =>
+        {
+            Some(Backward::From(b' '))
         }
         (_, &last) => {
             let inside = match leg.shape {
@@ -195,10 +226,10 @@ fn backward_start(step: Backward, before: &[u8], line: &[u8], end: usize) -> Opt
     match step {
         Backward::Quote => rfind_quote(line, end).map(|at| at + 1),
         Backward::From(byte) => {
-            let at = memrchr(byte, &line[..end])?;
+            let at = near::rfind(byte, line, end)?;
             (at + before.len() <= end).then_some(at + before.len())
         }
-        Backward::After(byte) => memrchr(byte, &line[..end]).map(|at| at + 1),
+        Backward::After(byte) => near::rfind(byte, line, end).map(|at| at + 1),
     }
 }
 
@@ -211,4 +242,58 @@ fn is_whole(leg: &Leg, value: &[u8]) -> bool {
             Shape::Token => memchr(b' ', value).is_none(),
             shape => longest(shape, value, 0, None) == Some(value.len()),
         }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log_format::variable::{Field, shape_of};
+    use crate::log_format::{Piece, presets::ALL};
+    use crate::tokenizer::{Wanted, reference};
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    /// Values of a shape, odd ones too.
+    fn values(shape: Shape) -> &'static [&'static str] {
+        match shape {
+            Shape::Text => &["-", "", "GET /a HTTP/1.1", "a b=c", "x:1, y", "[a] - pid=1 ua=2"],
+            Shape::Token => &["-", "", "api", "a=b", "10.0.0.1", "up=x", "web_1.example"],
+            Shape::Integer => &["-", "0", "200", "4294967296"],
+            Shape::Seconds => &["-", "0.000", "1795226603.023"],
+            Shape::TimeLocal => &["21/Nov/2026:02:03:23 +0000"],
+            Shape::TimeIso8601 => &["2026-11-21T02:03:23+00:00"],
+            Shape::Addresses => &["-", "10.0.0.1:80", "a:1, [::1]:80", "unix:/x : b:2", "a:1 : "],
+            Shape::Numbers => &["-", "0.000", "200, 502", "0.000 : -", "1 : "],
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_it_reads_is_what_the_reference_reads(
+            preset in prop::sample::select(ALL),
+            picks in prop::collection::vec(any::<Index>(), 24),
+            change in prop::option::of((any::<Index>(), prop::sample::select(b"\"\\= ,:-0\t\xff".to_vec()))),
+        ) {
+            let format = preset.format().unwrap();
+            let mut line = Vec::new();
+            for (piece, pick) in format.pieces.iter().zip(picks.iter().cycle()) {
+                match piece {
+                    Piece::Literal(text) => line.extend_from_slice(text),
+                    Piece::Variable(name) => {
+                        line.extend_from_slice(pick.get(values(shape_of(name))).as_bytes());
+                    }
+                }
+            }
+            if let Some((at, byte)) = change {
+                let at = at.index(line.len());
+                line[at] = byte;
+            }
+            let layout = Layout::new(&format, &Wanted::new(&Field::ALL[..11]));
+            let fast = Plan::new(&layout).scan(&layout, &line);
+            let slow = reference::tokenize(&layout, &line);
+            if let (Some(fast), Ok(slow)) = (fast, slow) {
+                prop_assert_eq!(fast, slow, "{}: {}", preset.name, line.escape_ascii());
+            }
+        }
+    }
 }
