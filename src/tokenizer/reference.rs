@@ -97,7 +97,7 @@ impl Search<'_> {
         if is_last {
             // Only one end can reach the end of the line.
             return match self.line.len().checked_sub(leg.literal.len()) {
-                Some(end) if end >= at && self.is_value(leg.shape, at, end) => {
+                Some(end) if end >= at && leg.is_text(&self.line[at..end]) => {
                     self.try_end(index, at, end)
                 }
                 _ => self.fail(self.line.len(), || Expected::Literal(leg.literal.clone())),
@@ -109,7 +109,7 @@ impl Search<'_> {
                 Some(found) => end += found,
                 None => return self.fail(at, || Expected::Value(leg.variable.clone(), leg.shape)),
             }
-            if !self.is_value(leg.shape, at, end) {
+            if !leg.is_text(&self.line[at..end]) {
                 return self.fail(at, || Expected::Value(leg.variable.clone(), leg.shape));
             }
             if self.try_end(index, at, end) {
@@ -120,10 +120,6 @@ impl Search<'_> {
                 return false;
             }
         }
-    }
-
-    fn is_value(&self, shape: Shape, from: usize, to: usize) -> bool {
-        shape == Shape::Text || memchr::memchr(b' ', &self.line[from..to]).is_none()
     }
 
     /// Longest first, down to an empty value where the shape allows an absent one.
