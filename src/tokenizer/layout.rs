@@ -65,12 +65,25 @@ fn is_sealing(escape: Escape, byte: u8) -> bool {
 }
 
 impl Leg {
-    /// Can this be the text of a value that nothing seals? Not if it holds a byte that nginx would have escaped.
+    /// Can this be the text of a value that nothing seals?
     #[inline]
     pub(super) fn is_text(&self, value: &[u8]) -> bool {
-        (self.shape != Shape::Token || memchr::memchr(b' ', value).is_none())
-            && (!self.escaped
-                || (value.iter().all(|byte| *byte >= 0x20) && find_seal(b'"', value, 0).is_none()))
+        self.text_limit(value, 0) == value.len()
+    }
+
+    /// How far a text that nothing seals may go: up to a space in a word, or a byte that nginx would have escaped.
+    #[inline]
+    pub(super) fn text_limit(&self, line: &[u8], at: usize) -> usize {
+        let mut limit = line.len();
+        if self.shape == Shape::Token {
+            limit = memchr::memchr(b' ', &line[at..]).map_or(limit, |found| at + found);
+        }
+        if self.escaped {
+            limit = find_seal(b'"', &line[..limit], at).unwrap_or(limit);
+            let control = line[at..limit].iter().position(|byte| *byte < 0x20);
+            limit = control.map_or(limit, |found| at + found);
+        }
+        limit
     }
 
     /// Does the literal hold a byte that no value can hold?
