@@ -15,6 +15,9 @@ const UNKNOWN: &str = "unknown";
 /// Most bytes of a label of several words.
 const MAX_LABEL: usize = 64;
 
+/// Most bytes between brackets.
+const MAX_BRACKETED: usize = 1024;
+
 /// The format of a JSON line, keys as they come.
 pub(super) fn json_format(line: &[u8]) -> Option<LogFormat> {
     let mut pieces = Pieces::default();
@@ -116,7 +119,8 @@ fn quoted(line: &[u8], at: usize, pieces: &mut Pieces) -> Option<usize> {
 
 /// What stands in brackets: a time, a labelled time, or anything. An IPv6 address is a word.
 fn bracketed(line: &[u8], at: usize, pieces: &mut Pieces) -> usize {
-    let Some(length) = memchr::memchr(b']', &line[at..]) else { return at + 1 };
+    let near = &line[at..line.len().min(at + MAX_BRACKETED)];
+    let Some(length) = memchr::memchr(b']', near) else { return at + 1 };
     let end = at + length;
     if line.get(end + 1) == Some(&b':') {
         return word(line, at, pieces);
