@@ -6,11 +6,17 @@
 
 use super::labels::{time_variable, variable_for};
 use crate::log_format::variable::{Field, Shape};
-use crate::log_format::{Escape, LogFormat, Piece};
+use crate::log_format::{Escape, LogFormat, MAX_VARIABLES, Piece};
 use crate::tokenizer::{json, longest_value};
 
 /// The name of values that nothing is known about.
 const UNKNOWN: &str = "unknown";
+
+/// Most bytes of a label of several words.
+const MAX_LABEL: usize = 64;
+
+/// Most bytes between brackets.
+const MAX_BRACKETED: usize = 1024;
 
 /// The format of a JSON line, keys as they come.
 pub(super) fn json_format(line: &[u8]) -> Option<LogFormat> {
@@ -26,6 +32,9 @@ pub(super) fn json_format(line: &[u8]) -> Option<LogFormat> {
         let Some(from) = from.filter(|from| *from >= pieces.at) else { continue };
         pieces.literal_up_to(line, from);
         pieces.value(variable_for(key, value).unwrap_or(UNKNOWN), from + value.len());
+        if pieces.variables > MAX_VARIABLES {
+            return None;
+        }
     }
     pieces.literal_up_to(line, line.len());
     pieces.format("JSON keys", Escape::Json)
@@ -42,6 +51,9 @@ pub(super) fn text_format(line: &[u8]) -> Option<LogFormat> {
             byte if is_separator(byte) => at + 1,
             _ => word(line, at, &mut pieces),
         };
+        if pieces.variables > MAX_VARIABLES {
+            return None;
+        }
     }
     pieces.literal_up_to(line, line.len());
     pieces.format("labelled fields", Escape::Default)
@@ -51,6 +63,7 @@ pub(super) fn text_format(line: &[u8]) -> Option<LogFormat> {
 #[derive(Default)]
 struct Pieces {
     pieces: Vec<Piece>,
+    variables: usize,
     at: usize,
 }
 
@@ -66,6 +79,7 @@ impl Pieces {
     fn value(&mut self, variable: &str, to: usize) {
         if !matches!(self.pieces.last(), Some(Piece::Variable(_))) {
             self.pieces.push(Piece::Variable(variable.to_owned()));
+            self.variables += 1;
         }
         self.at = to;
     }
@@ -105,7 +119,8 @@ fn quoted(line: &[u8], at: usize, pieces: &mut Pieces) -> Option<usize> {
 
 /// What stands in brackets: a time, a labelled time, or anything. An IPv6 address is a word.
 fn bracketed(line: &[u8], at: usize, pieces: &mut Pieces) -> usize {
-    let Some(length) = memchr::memchr(b']', &line[at..]) else { return at + 1 };
+    let near = &line[at..line.len().min(at + MAX_BRACKETED)];
+    let Some(length) = memchr::memchr(b']', near) else { return at + 1 };
     let end = at + length;
     if line.get(end + 1) == Some(&b':') {
         return word(line, at, pieces);
@@ -157,8 +172,9 @@ fn word(line: &[u8], at: usize, pieces: &mut Pieces) -> usize {
 
 /// Where the last word of a known label of several words starts: `upstream connect time=`.
 fn label_of_words(line: &[u8], at: usize) -> Option<usize> {
+    let near = &line[at..line.len().min(at + MAX_LABEL)];
     let length =
-        line[at..].iter().take_while(|byte| byte.is_ascii_alphabetic() || **byte == b' ').count();
+        near.iter().take_while(|byte| byte.is_ascii_alphabetic() || **byte == b' ').count();
     let words = &line[at..at + length];
     let is_label = line.get(at + length) == Some(&b'=') && variable_for(words, b"0.000").is_some();
     is_label.then(|| at + words.iter().rposition(|&byte| byte == b' ').map_or(0, |space| space + 1))
@@ -211,6 +227,7 @@ fn label_before(literal: &[u8]) -> Option<&[u8]> {
     let text = literal.trim_ascii_end();
     let text = text.strip_suffix(b"=").or_else(|| text.strip_suffix(b":"))?;
     let is_label = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.@ ".contains(byte);
+    let text = &text[text.len().saturating_sub(MAX_LABEL)..];
     let from = text.iter().rposition(|byte| !is_label(byte)).map_or(0, |at| at + 1);
     let words = text[from..].trim_ascii_start();
     let mut from = 0;

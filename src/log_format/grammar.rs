@@ -5,6 +5,9 @@
 use super::{Escape, LogFormat, Piece};
 use crate::error::{Error, ErrorKind, Result, caret};
 
+/// Most variables of a format. nginx has no limit, but no format comes near this one.
+pub(crate) const MAX_VARIABLES: usize = 500;
+
 impl LogFormat {
     /// Reads a format from what stands between the quotes of a `log_format` directive.
     ///
@@ -74,6 +77,15 @@ impl LogFormat {
             )
             .with_hint(
                 "single quotes keep the shell from replacing $names: -f '$remote_addr ...'",
+            ));
+        }
+        let variables = pieces.iter().filter(|piece| matches!(piece, Piece::Variable(_))).count();
+        if variables > MAX_VARIABLES {
+            return Err(Error::new(
+                ErrorKind::Syntax,
+                format!(
+                    "log_format {name}: expected at most {MAX_VARIABLES} variables, found {variables}"
+                ),
             ));
         }
         Ok(LogFormat { name: name.to_owned(), escape, pieces })
@@ -153,6 +165,12 @@ mod tests {
             assert!(message.ends_with('^'), "{message}");
         }
         assert!(parse("no variable at all").unwrap_err().hint().unwrap().contains("single quotes"));
+    }
+
+    #[test]
+    fn a_format_without_end_is_refused() {
+        assert!(parse(&"$a ".repeat(MAX_VARIABLES)).is_ok());
+        assert!(parse(&"$a ".repeat(MAX_VARIABLES + 1)).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod grammar;
 pub mod presets;
 pub mod variable;
 
+pub(crate) use grammar::MAX_VARIABLES;
 use std::fmt;
 
 /// How nginx escapes the values of variables (`log_format name escape=…`).

@@ -9,9 +9,16 @@ pub fn msec(text: &[u8]) -> Option<i64> {
     millis_wide(text).filter(|ms| *ms > 0)
 }
 
-/// Reads `$time_local` and `$time_iso8601`, and remembers the last one: many lines share a second.
+/// Reads `$time_local` and `$time_iso8601`, and remembers the last one of each: many lines share a second.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
+    local: Memory,
+    iso8601: Memory,
+}
+
+/// A text and what it was read as.
+#[derive(Debug, Clone, Default)]
+struct Memory {
     last: Vec<u8>,
     ms: Option<i64>,
 }
@@ -20,24 +27,30 @@ impl Clock {
     /// `21/Nov/2026:02:03:23 +0000`, or none if it is no such time.
     #[inline]
     pub fn time_local(&mut self, text: &[u8]) -> Option<i64> {
-        self.remember(text, parse_local)
+        self.local.or_read(text, parse_local)
     }
 
     /// `2026-11-21T02:03:23+00:00`, also with a fraction, a space for the `T`, `Z` or no zone (then UTC).
     #[inline]
     pub fn time_iso8601(&mut self, text: &[u8]) -> Option<i64> {
-        self.remember(text, parse_iso)
+        self.iso8601.or_read(text, parse_iso)
     }
+}
 
+impl Memory {
     #[inline]
-    fn remember(&mut self, text: &[u8], parse: fn(&[u8]) -> Option<i64>) -> Option<i64> {
-        if self.last != text {
-            self.ms = parse(text);
-            self.last.clear();
-            // No time is longer; a hostile value need not be kept.
-            self.last.extend_from_slice(&text[..text.len().min(64)]);
+    fn or_read(&mut self, text: &[u8], parse: fn(&[u8]) -> Option<i64>) -> Option<i64> {
+        if self.last == text {
+            return self.ms;
         }
-        self.ms
+        let ms = parse(text);
+        // No time is longer; a hostile value need not be kept.
+        if text.len() <= 64 {
+            self.last.clear();
+            self.last.extend_from_slice(text);
+            self.ms = ms;
+        }
+        ms
     }
 }
 
@@ -75,7 +88,7 @@ fn at(year: i64, month: i64, day: i64, time: &[u8], zone: &[u8]) -> Option<i64> 
     let [h1, h2, b':', m1, m2, b':', s1, s2] = *time else { return None };
     let (hour, minute, second) = (number(&[h1, h2])?, number(&[m1, m2])?, number(&[s1, s2])?);
     let in_range = (1..=12).contains(&month)
-        && (1..=31).contains(&day)
+        && (1..=days_in(year, month)).contains(&day)
         && hour < 24
         && minute < 60
         && second <= 60;
@@ -99,6 +112,16 @@ fn at(year: i64, month: i64, day: i64, time: &[u8], zone: &[u8]) -> Option<i64> 
 
 fn number(digits: &[u8]) -> Option<i64> {
     i64::try_from(integer(digits)?).ok()
+}
+
+/// How many days a month has.
+fn days_in(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
 }
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar (H. Hinnant, `days_from_civil`).

@@ -15,6 +15,8 @@ pub(super) struct Leg {
     pub(super) shape: Shape,
     /// The value can't hold the byte that the literal starts with, so the first such byte ends it.
     pub(super) seal: Option<u8>,
+    /// The value can't hold sealing bytes at all, wherever the literal has them.
+    pub(super) escaped: bool,
     /// The literal behind the value; empty at the end of a format and where two variables touch.
     pub(super) literal: Box<[u8]>,
 }
@@ -43,7 +45,9 @@ impl Layout {
                         .field_of(variable)
                         .filter(|field| !std::mem::replace(&mut taken[field.index()], true));
                     let (variable, shape) = (variable.clone(), shape_of(variable));
-                    legs.push(Leg { variable, field, shape, seal: None, literal: Box::default() });
+                    let escaped = format.escape != Escape::None;
+                    let literal = Box::default();
+                    legs.push(Leg { variable, field, shape, seal: None, escaped, literal });
                 }
             }
         }
@@ -58,6 +62,38 @@ impl Layout {
 /// (`ngx_http_log_escape`, `ngx_escape_json`).
 fn is_sealing(escape: Escape, byte: u8) -> bool {
     escape != Escape::None && (byte == b'"' || byte < 0x20)
+}
+
+impl Leg {
+    /// Can this be the text of a value that nothing seals?
+    #[inline]
+    pub(super) fn is_text(&self, value: &[u8]) -> bool {
+        self.text_limit(value, 0) == value.len()
+    }
+
+    /// How far a text that nothing seals may go: up to a space in a word, or a byte that nginx would have escaped.
+    #[inline]
+    pub(super) fn text_limit(&self, line: &[u8], at: usize) -> usize {
+        let mut limit = line.len();
+        if self.shape == Shape::Token {
+            limit = memchr::memchr(b' ', &line[at..]).map_or(limit, |found| at + found);
+        }
+        if self.escaped {
+            limit = find_seal(b'"', &line[..limit], at).unwrap_or(limit);
+            let control = line[at..limit].iter().position(|byte| *byte < 0x20);
+            limit = control.map_or(limit, |found| at + found);
+        }
+        limit
+    }
+
+    /// Does the literal hold a byte that no value can hold?
+    pub(super) fn literal_seals(&self) -> bool {
+        let sealing = |at: usize| {
+            let byte = self.literal[at];
+            byte < 0x20 || byte == b'"' && (at == 0 || self.literal[at - 1] != b'\\')
+        };
+        self.escaped && (0..self.literal.len()).any(sealing)
+    }
 }
 
 /// The next place of a sealing byte. A quote behind an odd number of backslashes is part of the value: that is how

@@ -184,13 +184,14 @@ impl Tokenizer {
     /// The place where the line stops fitting the format.
     #[cold]
     pub fn tokenize_strictly<'a>(&self, line: &'a [u8]) -> Result<Fields<'a>, Mismatch> {
+        let read = reference::tokenize(&self.layout, line);
         match &self.keys {
-            Some(keys) => keys.tokenize(line).or_else(|by_keys| {
-                reference::tokenize(&self.layout, line).map_err(|by_format| {
+            Some(keys) => read.or_else(|by_format| {
+                keys.tokenize(line).map_err(|by_keys| {
                     if by_keys.column >= by_format.column { by_keys } else { by_format }
                 })
             }),
-            None => reference::tokenize(&self.layout, line),
+            None => read,
         }
     }
 }

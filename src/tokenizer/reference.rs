@@ -15,6 +15,12 @@ use hashbrown::HashSet;
 /// hostile line can cost.
 const MAX_TRIES: usize = 1 << 16;
 
+/// Looking at this many bytes costs as much as a try.
+const BYTES_PER_TRY: usize = 64;
+
+/// How often each byte of a long line may be looked at.
+const LOOKS: usize = 16;
+
 /// The values of a line.
 ///
 /// # Errors
@@ -38,7 +44,7 @@ pub(super) fn spans(layout: &Layout, line: &[u8]) -> Result<Vec<(usize, usize)>,
         legs: &layout.legs,
         line,
         failed: HashSet::new(),
-        tries: MAX_TRIES + 2 * line.len(),
+        tries: MAX_TRIES + line.len() / BYTES_PER_TRY * LOOKS,
         furthest: 0,
         expected: Expected::End,
         spans: Vec::with_capacity(layout.legs.len()),
@@ -73,13 +79,18 @@ impl Search<'_> {
         }
         let is_last = index + 1 == self.legs.len();
         let fits = match (leg.seal, leg.shape) {
-            (Some(seal), _) => match find_seal(seal, self.line, at) {
-                Some(end) => self.try_end(index, at, end),
-                None => self.fail(self.line.len(), || Expected::Literal(leg.literal.clone())),
-            },
+            (Some(seal), _) => {
+                let end = find_seal(seal, self.line, at);
+                self.spend(end.unwrap_or(self.line.len()) - at);
+                match end {
+                    Some(end) => self.try_end(index, at, end),
+                    None => self.fail(self.line.len(), || Expected::Literal(leg.literal.clone())),
+                }
+            }
             (None, Shape::Text | Shape::Token) => self.read_text(index, at, is_last),
             (None, Shape::Addresses | Shape::Numbers) => {
                 let ends = list_ends(leg.shape, self.line, at, leg.literal.first().copied());
+                self.spend(ends.last().map_or(0, |end| end - at));
                 ends.into_iter().rev().any(|end| self.try_end(index, at, end))
                     || (self.tries > 0 && self.try_end(index, at, at))
             }
@@ -94,36 +105,31 @@ impl Search<'_> {
     /// Shortest first: every place where the literal stands, or every place if it is empty.
     fn read_text(&mut self, index: usize, at: usize, is_last: bool) -> bool {
         let leg = &self.legs[index];
+        let limit = leg.text_limit(self.line, at);
+        self.spend(limit - at);
         if is_last {
             // Only one end can reach the end of the line.
             return match self.line.len().checked_sub(leg.literal.len()) {
-                Some(end) if end >= at && self.is_value(leg.shape, at, end) => {
-                    self.try_end(index, at, end)
-                }
+                Some(end) if (at..=limit).contains(&end) => self.try_end(index, at, end),
                 _ => self.fail(self.line.len(), || Expected::Literal(leg.literal.clone())),
             };
         }
+        // A literal behind the last possible end may reach further.
+        let room = &self.line[..self.line.len().min(limit + leg.literal.len())];
         let mut end = at;
-        loop {
-            match memchr::memmem::find(&self.line[end..], &leg.literal) {
-                Some(found) => end += found,
-                None => return self.fail(at, || Expected::Value(leg.variable.clone(), leg.shape)),
-            }
-            if !self.is_value(leg.shape, at, end) {
-                return self.fail(at, || Expected::Value(leg.variable.clone(), leg.shape));
-            }
+        while let Some(found) = memchr::memmem::find(&room[end..], &leg.literal) {
+            end += found;
+            self.spend(found);
             if self.try_end(index, at, end) {
                 return true;
             }
             end += 1;
-            if end > self.line.len() || self.tries == 0 {
+            if end > room.len() || self.tries == 0 {
                 return false;
             }
         }
-    }
-
-    fn is_value(&self, shape: Shape, from: usize, to: usize) -> bool {
-        shape == Shape::Text || memchr::memchr(b' ', &self.line[from..to]).is_none()
+        self.spend(room.len() - end);
+        self.fail(at, || Expected::Value(leg.variable.clone(), leg.shape))
     }
 
     /// Longest first, down to an empty value where the shape allows an absent one.
@@ -135,7 +141,13 @@ impl Search<'_> {
         if matches!(shape, Shape::TimeLocal | Shape::TimeIso8601) {
             return self.try_end(index, at, end);
         }
+        self.spend(end - at);
         (at..=end).rev().any(|end| self.try_end(index, at, end))
+    }
+
+    /// Pays for looking at some bytes.
+    fn spend(&mut self, bytes: usize) {
+        self.tries = self.tries.saturating_sub(bytes / BYTES_PER_TRY);
     }
 
     /// Takes `from..to` as the value of a leg and goes on behind its literal.

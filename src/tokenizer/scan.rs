@@ -1,9 +1,10 @@
 //! The fast engine: one pass from each end, no second thoughts.
 //!
 //! From the left it takes the first end that [`super::reference`] would try; if all of them fit, that reading is the
-//! reference's. From the right it reads values whose start is certain: between quotes, behind a tab, or of a grammar
-//! that can't hold the byte in front. What lies between and was not asked for is not looked at. Where a step fails it
-//! gives up, and the reference decides.
+//! reference's. It stops before the end of the line only where nothing behind could change that: see [`settled`]. From
+//! the right it reads values whose start is certain: between quotes, behind a tab, or of a grammar that can't hold the
+//! byte in front. What lies between and was not asked for is not looked at. Where a step fails it gives up, and the
+//! reference decides.
 
 use super::Fields;
 use super::layout::{Layout, Leg, find_seal, rfind_quote};
@@ -21,8 +22,6 @@ enum Forward {
     Byte(u8),
     /// At the next place of the literal.
     Literal(Box<memmem::Finder<'static>>),
-    /// The same, and no space before it.
-    Word(Box<memmem::Finder<'static>>),
     /// As far as the value's grammar goes.
     Grammar(Shape, Option<u8>),
     /// At the end of the line, less the last literal.
@@ -64,7 +63,9 @@ impl Plan {
             (0..legs.len()).rev().map_while(|i| backward_step(layout, i)).collect();
         let steps = |split: usize| {
             let left = wanted.iter().rev().find(|&&i| i < split).map_or(0, |&i| i + 1);
-            let right = wanted.iter().find(|&&i| i >= split).map_or(0, |&i| legs.len() - i);
+            let left = settled(layout, left);
+            let right =
+                wanted.iter().find(|&&i| i >= split.max(left)).map_or(0, |&i| legs.len() - i);
             (left, right)
         };
         let (left, right) = (legs.len() - from_right.len()..=legs.len())
@@ -141,6 +142,44 @@ fn literal_before(layout: &Layout, index: usize) -> &[u8] {
     if index == 0 { &layout.lead } else { &layout.legs[index - 1].literal }
 }
 
+/// How many of the first legs must be read so that the ends found for the first `left` of them are those of every
+/// reading of the line.
+///
+/// The first end that fits is not always the right one: in `$remote_user $status` it may lie inside a user's name with a
+/// space. What comes behind decides, up to a literal with a byte that no value can hold (`" `, a tab): there all readings
+/// meet again.
+fn settled(layout: &Layout, left: usize) -> usize {
+    let legs = &layout.legs;
+    let Some(unsure) = (0..left).rev().find(|&i| !has_one_end(layout, i)) else { return left };
+    let meets = (unsure..legs.len()).find(|&i| legs[i].literal_seals());
+    meets.map_or(legs.len(), |i| left.max(i + 1))
+}
+
+/// Is there only one end that a value can have, whatever follows?
+fn has_one_end(layout: &Layout, index: usize) -> bool {
+    let leg = &layout.legs[index];
+    if leg.seal.is_some() || matches!(leg.shape, Shape::TimeLocal | Shape::TimeIso8601) {
+        return true;
+    }
+    let Some(&first) = leg.literal.first() else { return false };
+    match leg.shape {
+        Shape::Token => first == b' ',
+        Shape::Integer => !first.is_ascii_digit() && first != b'-',
+        Shape::Seconds => !first.is_ascii_digit() && !matches!(first, b'-' | b'.'),
+        Shape::Numbers | Shape::Addresses if first == b' ' => match leg.literal.get(1) {
+            Some(second) => *second != b':',
+            // A shorter list would leave `: ` to what follows.
+            None => layout.legs.get(index + 1).is_none_or(|next| {
+                !matches!(next.shape, Shape::Text | Shape::Token | Shape::Addresses)
+                    && next.literal.first().is_none_or(|byte| *byte != b':')
+            }),
+        },
+        Shape::Numbers => !first.is_ascii_digit() && !matches!(first, b'-' | b','),
+        Shape::Addresses => !matches!(first, b',' | b':' | b'['),
+        _ => false,
+    }
+}
+
 fn forward_step(leg: &Leg, is_last: bool) -> Option<Forward> {
     if let Some(seal) = leg.seal {
         return Some(Forward::Seal(seal));
@@ -150,8 +189,7 @@ fn forward_step(leg: &Leg, is_last: bool) -> Option<Forward> {
         (Shape::Text | Shape::Token, _) if is_last => Some(Forward::LineEnd),
         (Shape::Text | Shape::Token, []) => None,
         (Shape::Text, [byte]) | (Shape::Token, [byte @ b' ']) => Some(Forward::Byte(*byte)),
-        (Shape::Text, _) => Some(Forward::Literal(finder())),
-        (Shape::Token, _) => Some(Forward::Word(finder())),
+        (Shape::Text | Shape::Token, _) => Some(Forward::Literal(finder())),
         (shape, literal) => Some(Forward::Grammar(shape, literal.first().copied())),
     }
 }
@@ -166,22 +204,21 @@ fn forward_end(
 ) -> Option<usize> {
     let end = match step {
         Forward::Seal(seal) => find_seal(*seal, line, at)?,
-        Forward::Byte(byte) => return memchr(*byte, &line[at..]).map(|found| at + found),
-        Forward::Literal(finder) => return finder.find(&line[at..]).map(|found| at + found),
-        Forward::Word(finder) => {
-            let end = at + finder.find(&line[at..])?;
-            return memchr(b' ', &line[at..end]).is_none().then_some(end);
-        }
+        Forward::Byte(byte) => return text_up_to(leg, line, at, memchr(*byte, &line[at..])?),
+        Forward::Literal(finder) => return text_up_to(leg, line, at, finder.find(&line[at..])?),
         Forward::Grammar(shape, stop) => longest(*shape, line, at, *stop)?,
         Forward::LineEnd => {
             let end = line.len().checked_sub(literal.len()).filter(|end| *end >= at)?;
-            if leg.shape == Shape::Token && memchr(b' ', &line[at..end]).is_some() {
-                return None;
-            }
-            end
+            text_up_to(leg, line, at, end - at)?
         }
     };
     literal.starts(&line[end..]).then_some(end)
+}
+
+/// The end of a text of this length, if it can be one.
+#[inline]
+fn text_up_to(leg: &Leg, line: &[u8], at: usize, length: usize) -> Option<usize> {
+    leg.is_text(&line[at..at + length]).then_some(at + length)
 }
 
 /// The step that finds the start of a leg's value from its end, where only one start is possible.
@@ -196,7 +233,7 @@ fn backward_step(layout: &Layout, index: usize) -> Option<Backward> {
             if tab < 0x20
                 && sealed_by(tab)
                 && memchr(tab, &before[1..]).is_none()
-                && (leg.seal.is_some_and(|seal| seal < 0x20) || index + 1 == layout.legs.len()) =>
+                && (leg.seal == Some(tab) || index + 1 == layout.legs.len()) =>
         {
             Some(Backward::From(tab))
         }
@@ -238,8 +275,7 @@ fn backward_start(step: Backward, before: &[u8], line: &[u8], end: usize) -> Opt
 fn is_whole(leg: &Leg, value: &[u8]) -> bool {
     leg.seal.is_some()
         || match leg.shape {
-            Shape::Text => true,
-            Shape::Token => memchr(b' ', value).is_none(),
+            Shape::Text | Shape::Token => leg.is_text(value),
             shape => longest(shape, value, 0, None) == Some(value.len()),
         }
 }

@@ -96,7 +96,11 @@ fn address(line: &[u8], at: usize, stop: Option<u8>) -> usize {
     let ends = |byte: &u8| *byte <= b' ' || *byte == b',' || *byte == b'"' || Some(*byte) == stop;
     // An IPv6 address holds colons; only a stop of `:` itself could cut it, so brackets are taken whole.
     let from = match line.get(at) {
-        Some(b'[') => memchr::memchr(b']', &line[at..]).map_or(at, |close| at + close),
+        Some(b'[') => {
+            let inside =
+                line[at..].iter().position(|byte| *byte == b']' || *byte <= b' ' || *byte == b'"');
+            inside.filter(|close| line[at + close] == b']').map_or(at, |close| at + close)
+        }
         _ => at,
     };
     // `host:port` and `unix:/path` hold one colon even where the format's next literal is a colon.
