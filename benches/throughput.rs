@@ -186,7 +186,7 @@ fn summaries(bench: &Bench, log: &Log) -> Result<()> {
         }
         Ok(counts(summary))
     })?;
-    let recipe = Recipe::new(&format, None, Choice::default());
+    let recipe = Recipe::new(&format, None, Choice::default(), "access.log");
     bench.run("fold", log.size(), &log.counts(), || {
         let mut fold = Fold::default();
         for line in log.lines() {

@@ -62,7 +62,7 @@ pub(super) fn text_format(line: &[u8]) -> Option<LogFormat> {
 /// The pieces so far, and how much of the line they cover.
 #[derive(Default)]
 struct Pieces {
-    pieces: Vec<Piece>,
+    found: Vec<Piece>,
     variables: usize,
     at: usize,
 }
@@ -70,22 +70,22 @@ struct Pieces {
 impl Pieces {
     fn literal_up_to(&mut self, line: &[u8], to: usize) {
         if to > self.at {
-            self.pieces.push(Piece::Literal(line[self.at..to].to_vec()));
+            self.found.push(Piece::Literal(line[self.at..to].to_vec()));
             self.at = to;
         }
     }
 
     /// A value up to `to`. Two unknown values never touch: they could not be told apart.
     fn value(&mut self, variable: &str, to: usize) {
-        if !matches!(self.pieces.last(), Some(Piece::Variable(_))) {
-            self.pieces.push(Piece::Variable(variable.to_owned()));
+        if !matches!(self.found.last(), Some(Piece::Variable(_))) {
+            self.found.push(Piece::Variable(variable.to_owned()));
             self.variables += 1;
         }
         self.at = to;
     }
 
     fn format(self, name: &str, escape: Escape) -> Option<LogFormat> {
-        let format = LogFormat { name: name.to_owned(), escape, pieces: self.pieces };
+        let format = LogFormat { name: name.to_owned(), escape, pieces: self.found };
         // A time alone is no reason to believe that the line was understood.
         let of_use = [Field::Addr, Field::ConnectTime, Field::HeaderTime, Field::ResponseTime];
         let knows =
