@@ -58,11 +58,11 @@ fn wanted(format: &LogFormat, by: &By) -> Wanted {
         Field::BytesSent,
     ];
     let times = [Field::Msec, Field::TimeIso8601, Field::TimeLocal];
-    fields.extend(
-        times
-            .iter()
-            .find(|time| format.variables().any(|name| Field::of_variable(name) == Some(**time))),
-    );
+    let logged = times
+        .into_iter()
+        .filter(|time| format.variables().any(|name| Field::of_variable(name) == Some(*time)));
+    // A JSON line may have any of the format's keys.
+    fields.extend(logged.take(if format.is_json() { times.len() } else { 1 }));
     match by {
         By::Upstream => fields.push(Field::UpstreamName),
         By::Peer => {}

@@ -32,7 +32,7 @@ pub(super) fn json_format(line: &[u8]) -> Option<LogFormat> {
         let Some(from) = from.filter(|from| *from >= pieces.at) else { continue };
         pieces.literal_up_to(line, from);
         pieces.value(variable_for(key, value).unwrap_or(UNKNOWN), from + value.len());
-        if pieces.variables > MAX_VARIABLES {
+        if pieces.are_too_many() {
             return None;
         }
     }
@@ -51,7 +51,7 @@ pub(super) fn text_format(line: &[u8]) -> Option<LogFormat> {
             byte if is_separator(byte) => at + 1,
             _ => word(line, at, &mut pieces),
         };
-        if pieces.variables > MAX_VARIABLES {
+        if pieces.are_too_many() {
             return None;
         }
     }
@@ -63,7 +63,6 @@ pub(super) fn text_format(line: &[u8]) -> Option<LogFormat> {
 #[derive(Default)]
 struct Pieces {
     pieces: Vec<Piece>,
-    variables: usize,
     at: usize,
 }
 
@@ -79,9 +78,13 @@ impl Pieces {
     fn value(&mut self, variable: &str, to: usize) {
         if !matches!(self.pieces.last(), Some(Piece::Variable(_))) {
             self.pieces.push(Piece::Variable(variable.to_owned()));
-            self.variables += 1;
         }
         self.at = to;
+    }
+
+    /// No format has so many. Variables stand between literals.
+    fn are_too_many(&self) -> bool {
+        self.pieces.len() > 2 * MAX_VARIABLES
     }
 
     fn format(self, name: &str, escape: Escape) -> Option<LogFormat> {

@@ -131,15 +131,29 @@ struct Reading<'a> {
 /// Reads lines by a format: which fit, and how many fields keepwarm learns from them.
 fn read<'a>(format: &LogFormat, lines: &[&'a [u8]]) -> Reading<'a> {
     let tokenizer = Tokenizer::new(format, &Wanted::new(&Field::ALL));
-    let in_order = lines.iter().filter(|line| tokenizer.fits_in_order(line)).count();
+    let mut in_order = 0;
     let lines: Vec<Option<Fields<'a>>> = lines
         .iter()
-        .map(|line| tokenizer.tokenize_strictly(line).ok().filter(is_plausible))
+        .map(|line| {
+            let fits_in_order = tokenizer.fits_in_order(line);
+            in_order += usize::from(fits_in_order);
+            // One common key, such as `time`, does not make a JSON line one of this format.
+            tokenizer.tokenize_strictly(line).ok().filter(|fields| {
+                (fits_in_order || tells_of_attempts(fields)) && is_plausible(fields)
+            })
+        })
         .collect();
     let fits = lines.iter().flatten().count();
     let knows = |field: &Field| lines.iter().flatten().any(|fields| fields.get(*field).is_some());
     let fields = Field::ALL.iter().filter(|field| knows(field)).count();
     Reading { lines, fits, fields, in_order }
+}
+
+/// Does a line have a value that only a request to an upstream has?
+fn tells_of_attempts(fields: &Fields<'_>) -> bool {
+    [Field::Addr, Field::ConnectTime, Field::HeaderTime, Field::ResponseTime]
+        .into_iter()
+        .any(|field| fields.get(field).is_some())
 }
 
 /// Times of an attempt start together, so the header never comes before the connection, nor the end of the response
@@ -249,6 +263,13 @@ mod tests {
             taken(&[r#"{"time":"2026-11-21T02:03:23Z","uct":"0.000","backend":"10.0.0.1:80"}"#])
                 .unwrap();
         assert_eq!(found.format.name, "JSON keys");
+    }
+
+    #[test]
+    fn json_with_a_common_key_only_is_not_taken_for_a_preset() {
+        assert!(taken(&[r#"{"time":"2026-11-21T02:03:23Z","status":200,"uri":"/"}"#]).is_err());
+        let found = taken(&[r#"{"status":"200","upstream_connect_time":"0.000"}"#]).unwrap();
+        assert!(found.format.logs("upstream_connect_time"));
     }
 
     #[test]
