@@ -189,7 +189,7 @@ fn collect(summary: Summary, tasks: &[Task<'_>], notes: Vec<TaskNote>) -> Batch 
     batch
 }
 
-/// Bytes that a task may hold back while an earlier one is still being read.
+/// Bytes that all tasks together may hold back while an earlier one is still being read.
 const HELD_BACK: usize = 16 << 20;
 
 /// Writes malformed lines in the order of the tasks, though several tasks find them at once.
@@ -204,6 +204,8 @@ struct InvalidState<'a> {
     current: usize,
     /// Lines of later tasks, and whether they are finished.
     later: std::collections::BTreeMap<usize, (Vec<u8>, bool)>,
+    /// Bytes in `later`.
+    held: usize,
     failure: Option<std::io::Error>,
 }
 
@@ -218,6 +220,7 @@ impl InvalidState<'_> {
     fn advance(&mut self) {
         self.current += 1;
         while let Some((bytes, finished)) = self.later.remove(&self.current) {
+            self.held -= bytes.len();
             self.put(&bytes);
             if !finished {
                 return;
@@ -233,6 +236,7 @@ impl<'a> InvalidLines<'a> {
             out,
             current: 0,
             later: std::collections::BTreeMap::new(),
+            held: 0,
             failure: None,
         };
         InvalidLines { state: Mutex::new(state), turn: Condvar::new() }
@@ -241,16 +245,14 @@ impl<'a> InvalidLines<'a> {
     fn write(&self, task: usize, line: &[u8]) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // The current task is being read by somebody, so waiting for it ends.
-        while state.current != task
-            && state.later.get(&task).is_some_and(|(held, _)| held.len() > HELD_BACK)
-            && state.failure.is_none()
-        {
+        while state.current != task && state.held > HELD_BACK && state.failure.is_none() {
             state = self.turn.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.current == task {
             state.put(line);
             state.put(b"\n");
         } else if state.failure.is_none() {
+            state.held += line.len() + 1;
             let (held, _) = state.later.entry(task).or_default();
             held.extend_from_slice(line);
             held.push(b'\n');

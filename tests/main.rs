@@ -1,3 +1,25 @@
 //! The integration tests: what needs nothing but cargo.
+//!
+//! `PROPTEST_CASES` raises the number of generated cases; the defaults keep the whole binary well under a minute.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "these are tests"
+)]
+
+mod cli;
+mod hostile;
+mod input;
+mod invalid_lines;
+mod laws;
+mod layers;
+mod lines;
+mod numbers;
 mod readme;
+mod recorded;
+mod threads;
+mod tokenizer;
+mod util;

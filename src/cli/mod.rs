@@ -8,10 +8,12 @@ mod progress;
 mod report;
 pub mod when;
 
+use crate::render::printable_lines;
 use args::{Cli, Command};
 use clap::Parser;
 use clap::error::ErrorKind as ClapError;
 use message::Messages;
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -42,7 +44,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no errors; a reader that went away is none either.
-            let _ = error.print();
+            let _ = print(&error);
             let asked = matches!(error.kind(), ClapError::DisplayHelp | ClapError::DisplayVersion);
             return if asked { Exit::Fine } else { Exit::Trouble }.into();
         }
@@ -57,6 +59,15 @@ pub fn main() -> ExitCode {
             Messages::new(false).error(&error);
             Exit::Trouble.into()
         }
+    }
+}
+
+/// Prints what clap has to say. It repeats arguments as they are, which may hold control bytes: then without colour.
+fn print(error: &clap::Error) -> io::Result<()> {
+    let text = error.render().to_string();
+    match printable_lines(&text) {
+        Cow::Borrowed(_) => error.print(),
+        Cow::Owned(safe) => io::stderr().lock().write_all(safe.as_bytes()),
     }
 }
 

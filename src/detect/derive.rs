@@ -32,7 +32,7 @@ pub(super) fn json_format(line: &[u8]) -> Option<LogFormat> {
         let Some(from) = from.filter(|from| *from >= pieces.at) else { continue };
         pieces.literal_up_to(line, from);
         pieces.value(variable_for(key, value).unwrap_or(UNKNOWN), from + value.len());
-        if pieces.variables > MAX_VARIABLES {
+        if pieces.are_too_many() {
             return None;
         }
     }
@@ -51,7 +51,7 @@ pub(super) fn text_format(line: &[u8]) -> Option<LogFormat> {
             byte if is_separator(byte) => at + 1,
             _ => word(line, at, &mut pieces),
         };
-        if pieces.variables > MAX_VARIABLES {
+        if pieces.are_too_many() {
             return None;
         }
     }
@@ -62,30 +62,33 @@ pub(super) fn text_format(line: &[u8]) -> Option<LogFormat> {
 /// The pieces so far, and how much of the line they cover.
 #[derive(Default)]
 struct Pieces {
-    found: Vec<Piece>,
-    variables: usize,
+    pieces: Vec<Piece>,
     at: usize,
 }
 
 impl Pieces {
     fn literal_up_to(&mut self, line: &[u8], to: usize) {
         if to > self.at {
-            self.found.push(Piece::Literal(line[self.at..to].to_vec()));
+            self.pieces.push(Piece::Literal(line[self.at..to].to_vec()));
             self.at = to;
         }
     }
 
     /// A value up to `to`. Two unknown values never touch: they could not be told apart.
     fn value(&mut self, variable: &str, to: usize) {
-        if !matches!(self.found.last(), Some(Piece::Variable(_))) {
-            self.found.push(Piece::Variable(variable.to_owned()));
-            self.variables += 1;
+        if !matches!(self.pieces.last(), Some(Piece::Variable(_))) {
+            self.pieces.push(Piece::Variable(variable.to_owned()));
         }
         self.at = to;
     }
 
+    /// No format has so many. Variables stand between literals.
+    fn are_too_many(&self) -> bool {
+        self.pieces.len() > 2 * MAX_VARIABLES
+    }
+
     fn format(self, name: &str, escape: Escape) -> Option<LogFormat> {
-        let format = LogFormat { name: name.to_owned(), escape, pieces: self.found };
+        let format = LogFormat { name: name.to_owned(), escape, pieces: self.pieces };
         // A time alone is no reason to believe that the line was understood.
         let of_use = [Field::Addr, Field::ConnectTime, Field::HeaderTime, Field::ResponseTime];
         let knows =

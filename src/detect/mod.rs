@@ -279,6 +279,13 @@ mod tests {
     }
 
     #[test]
+    fn json_with_a_common_key_only_is_not_taken_for_a_preset() {
+        assert!(taken(&[r#"{"time":"2026-11-21T02:03:23Z","status":200,"uri":"/"}"#]).is_err());
+        let found = taken(&[r#"{"status":"200","upstream_connect_time":"0.000"}"#]).unwrap();
+        assert!(found.format.logs("upstream_connect_time"));
+    }
+
+    #[test]
     fn a_prefix_is_found_and_named() {
         let found = taken(&[&format!("<190>Nov 21 02:03:23 web nginx: {HEAD}")]).unwrap();
         assert_eq!(
