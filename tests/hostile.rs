@@ -148,7 +148,7 @@ fn a_long_line_is_read_or_refused_in_bounded_time() {
     }
     for text in VAGUE {
         let format = LogFormat::from_string("vague", text, Escape::Default).unwrap();
-        let recipe = Recipe::new(&format, None, Choice::default());
+        let recipe = Recipe::new(&format, None, Choice::default(), "access.log");
         for (_, long) in long_lines() {
             let mut fold = Fold::default();
             let _ = fold.line(&recipe, long.as_bytes());
@@ -245,8 +245,8 @@ proptest! {
     fn whatever_the_lines_each_is_counted_once(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let lines: Vec<&[u8]> = bytes.split(|byte| *byte < 20).collect();
         let recipe = match keepwarm::detect::detect("x", &lines) {
-            Ok(found) => Recipe::of_detected(&found, Choice::default()),
-            Err(_) => Recipe::new(&LogFormat::from_string("x", FORMAT, Escape::Default).unwrap(), None, Choice::default()),
+            Ok(found) => Recipe::of_detected(&found, Choice::default(), "access.log"),
+            Err(_) => Recipe::new(&LogFormat::from_string("x", FORMAT, Escape::Default).unwrap(), None, Choice::default(), "access.log"),
         };
         let mut fold = Fold::default();
         let errors = lines.iter().filter(|line| fold.line(&recipe, line).is_err()).count() as u64;

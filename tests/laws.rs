@@ -214,7 +214,7 @@ proptest! {
         by in prop_oneof![Just(By::Upstream), Just(By::Peer), Just(By::Variable("request".into()))],
         cut in any::<prop::sample::Index>(),
     ) {
-        let recipe = Recipe::new(&format, None, Choice { by, ..Choice::default() });
+        let recipe = Recipe::new(&format, None, Choice { by, ..Choice::default() }, "access.log");
         let whole = fold(&recipe, &lines);
         let counts = whole.lines;
         let filled = lines.iter().filter(|line| !line.is_empty()).count() as u64;

@@ -13,10 +13,10 @@ fuzz_target!(|data: &[u8]| {
     let mut recipes: Vec<Recipe> = presets::ALL
         .iter()
         .filter_map(|preset| preset.format().ok())
-        .map(|format| Recipe::new(&format, None, Choice::default()))
+        .map(|format| Recipe::new(&format, None, Choice::default(), "fuzz"))
         .collect();
     recipes.extend(
-        detect("fuzz", &lines).ok().map(|found| Recipe::of_detected(&found, Choice::default())),
+        detect("fuzz", &lines).ok().map(|found| Recipe::of_detected(&found, Choice::default(), "fuzz")),
     );
     let filled = lines.iter().filter(|line| !line.is_empty()).count() as u64;
     for recipe in &recipes {
