@@ -220,7 +220,7 @@ fn quoted(literal: &str) -> String {
             '\t' => out.push_str("\\t"),
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
-            '\\' if chars.peek().is_none_or(|next| "\\\"'tnr".contains(*next)) => {
+            '\\' if chars.peek().is_none_or(|next| "\\\"'tnr\t\n\r".contains(*next)) => {
                 out.push_str("\\\\");
             }
             c => out.push(c),
@@ -248,9 +248,10 @@ mod tests {
             let format = preset.format().unwrap();
             assert_eq!(read_back(&directive(&format)), format, "{}", directive(&format));
         }
-        let odd =
-            LogFormat::from_string("odd", r#"it's ${a}b\x1f$c\"\\ $d"#, Escape::None).unwrap();
-        assert_eq!(read_back(&directive(&odd)), odd, "{}", directive(&odd));
+        for text in [r#"it's ${a}b\x1f$c\"\\ $d"#, "$a\\\t$b\\\n\\\\\r$c"] {
+            let odd = LogFormat::from_string("odd", text, Escape::None).unwrap();
+            assert_eq!(read_back(&directive(&odd)), odd, "{}", directive(&odd));
+        }
     }
 
     #[test]
