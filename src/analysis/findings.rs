@@ -1,9 +1,12 @@
 //! What an operator should know, in words.
 
+mod reuse;
+
 use super::Policy;
 use super::hit_rate::Conflict;
-use super::report::{Finding, HitRate, InputStats, PeerReport, Severity, Stats, UpstreamReport};
+use super::report::{Finding, InputStats, PeerReport, Severity, Stats, UpstreamReport};
 use crate::units::thousands;
+use reuse::{Advice, percent};
 use std::net::{IpAddr, SocketAddr};
 
 /// All findings, worst first.
@@ -12,11 +15,13 @@ pub(super) fn findings(
     total: &Stats,
     upstreams: &[UpstreamReport],
     conflict: Option<&Conflict>,
+    logs_serials: bool,
     policy: &Policy,
 ) -> Vec<Finding> {
+    let advice = Advice::of(conflict, logs_serials);
     let mut found = Vec::new();
     for upstream in upstreams {
-        found.extend(hit_rate(upstream, policy));
+        found.extend(reuse::finding(upstream, advice, policy));
         found.extend(failed(upstream, policy));
         for peer in &upstream.peers {
             found.extend(connect_p95(upstream, peer, policy));
@@ -36,47 +41,6 @@ fn name_of(upstream: &UpstreamReport) -> String {
         (None, [peer]) if !peer.addr.is_empty() => peer.addr.clone(),
         _ => "(not logged)".to_owned(),
     }
-}
-
-/// Reuse under the limit, judged by the interval's upper end; or an interval that holds the limit, which is said too.
-fn hit_rate(upstream: &UpstreamReport, policy: &Policy) -> Option<Finding> {
-    let stats = &upstream.stats;
-    let HitRate { low, high, .. } = stats.hit_rate;
-    let connected = stats.attempts - stats.failed;
-    if connected == 0 || stats.attempts < policy.min_attempts || low >= policy.min_hit_rate {
-        return None;
-    }
-    let name = name_of(upstream);
-    let limit = percent(policy.min_hit_rate);
-    if high < policy.min_hit_rate {
-        return Some(Finding {
-            rule: "low_hit_rate",
-            severity: Severity::Alert,
-            message: format!(
-                "at most {} of {} attempts reused a connection, under the limit of {limit}",
-                percent(high),
-                thousands(connected)
-            ),
-            upstream: Some(name),
-            fix: "check that this upstream block has `keepalive`, that the location sets `proxy_http_version 1.1` and \
-                  `proxy_set_header Connection \"\"` (nginx before 1.29.7), and that the backend does not close connections"
-                .to_owned(),
-        });
-    }
-    Some(Finding {
-        rule: "cannot_tell",
-        severity: Severity::Note,
-        message: format!(
-            "cannot tell whether reuse is above {limit}: it lies between {} and {}, because {} attempts with \
-             connect time 0.000 may be reused or fast new connections",
-            percent(low),
-            percent(high),
-            thousands(stats.undecided)
-        ),
-        upstream: Some(name),
-        fix: "log `$connection`, `$pid` and `$msec`; `keepwarm formats` shows the exact log_format"
-            .to_owned(),
-    })
 }
 
 /// More than one attempt in a hundred never connected.
@@ -134,37 +98,38 @@ fn connect_p95(upstream: &UpstreamReport, peer: &PeerReport, policy: &Policy) ->
 
 /// Serial numbers and other evidence disagree, so the numbers were not used.
 fn disagreement(conflict: &Conflict) -> Finding {
-    let (message, fix) = match conflict {
+    let all_logs = "give all access logs of this nginx at once";
+    let (why, fix) = match conflict {
         Conflict::TooFewNumbers { allowed, proven } => (
             format!(
-                "serial numbers allow {} new connections, connect times prove {}: part of the traffic is logged elsewhere",
+                "they allow {} new connections, connect times prove {}; part of the traffic is logged elsewhere",
                 thousands(*allowed),
                 thousands(*proven)
             ),
-            "give all access logs of this nginx at once",
+            all_logs,
         ),
         Conflict::TooManyNumbers { others } => (
             format!(
-                "{} connections are numbered that neither clients nor attempts of this log account for: clients that log \
-                 nothing, another log, or subrequests",
+                "{} numbers belong to no client or attempt of this log, but to clients that log nothing, to another log, or \
+                 to subrequests",
                 thousands(*others)
             ),
             "give all access logs of this nginx at once; port checks that log nothing can't be told from new connections",
         ),
         Conflict::TooFewVisible { asked, possible } => (
             format!(
-                "serial numbers ask for {} new connections, but no more than {} could hide behind connect times of 0.000: \
-                 other connections are numbered too",
+                "they ask for {} new connections, but at most {} can hide behind connect times of 0.000; other connections \
+                 are numbered too",
                 thousands(*asked),
                 thousands(*possible)
             ),
-            "give all access logs of this nginx at once",
+            all_logs,
         ),
         Conflict::Incomplete { loss } => (
             format!(
-                "{} of the client connections have no first request in this log: it is sampled, filtered, or some of the \
-                 traffic is logged elsewhere, so serial numbers tell nothing",
-                percent(*loss)
+                "{} of the client connections have no first request in this log; it is sampled or filtered, or part of the \
+                 traffic is logged elsewhere",
+                percent(*loss, 1.0)
             ),
             "log every request (no `if=`), and give all access logs of this nginx at once",
         ),
@@ -173,7 +138,7 @@ fn disagreement(conflict: &Conflict) -> Finding {
         rule: "serial_conflict",
         severity: Severity::Warning,
         upstream: None,
-        message,
+        message: format!("serial numbers ($connection) were not used: {why}"),
         fix: fix.to_owned(),
     }
 }
@@ -220,21 +185,9 @@ fn is_nearby(addr: &str) -> bool {
     }
 }
 
-/// `0.6612` -> `66.1 %`, rounded down, so that nothing under a limit is shown as being at it.
-fn percent(rate: f64) -> String {
-    format!("{:.1} %", (rate * 1000.0 + 1e-9).floor() / 10.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shares_are_rounded_down() {
-        assert_eq!(percent(0.6999), "69.9 %");
-        assert_eq!(percent(1.0), "100.0 %");
-        assert_eq!(percent(0.3), "30.0 %");
-    }
 
     #[test]
     fn nearby_peers_are_known_by_their_address() {
