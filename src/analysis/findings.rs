@@ -1,9 +1,12 @@
 //! What an operator should know, in words.
 
+mod reuse;
+
 use super::Policy;
 use super::hit_rate::Conflict;
-use super::report::{Finding, HitRate, InputStats, PeerReport, Severity, Stats, UpstreamReport};
+use super::report::{Finding, InputStats, PeerReport, Severity, Stats, UpstreamReport};
 use crate::units::thousands;
+use reuse::{Advice, percent};
 use std::net::{IpAddr, SocketAddr};
 
 /// All findings, worst first.
@@ -12,11 +15,13 @@ pub(super) fn findings(
     total: &Stats,
     upstreams: &[UpstreamReport],
     conflict: Option<&Conflict>,
+    logs_serials: bool,
     policy: &Policy,
 ) -> Vec<Finding> {
+    let advice = Advice::of(conflict, logs_serials);
     let mut found = Vec::new();
     for upstream in upstreams {
-        found.extend(hit_rate(upstream, policy));
+        found.extend(reuse::finding(upstream, advice, policy));
         found.extend(failed(upstream, policy));
         for peer in &upstream.peers {
             found.extend(connect_p95(upstream, peer, policy));
@@ -36,53 +41,6 @@ fn name_of(upstream: &UpstreamReport) -> String {
         (None, [peer]) if !peer.addr.is_empty() => peer.addr.clone(),
         _ => "(not logged)".to_owned(),
     }
-}
-
-/// Reuse under the limit, judged by the interval's upper end; or an interval that holds the limit, which is said too.
-fn hit_rate(upstream: &UpstreamReport, policy: &Policy) -> Option<Finding> {
-    let stats = &upstream.stats;
-    let HitRate { low, high, .. } = stats.hit_rate;
-    let connected = stats.attempts - stats.failed;
-    if connected == 0 || stats.attempts < policy.min_attempts || low >= policy.min_hit_rate {
-        return None;
-    }
-    let name = name_of(upstream);
-    let limit = limit_in_words(policy);
-    if high < policy.min_hit_rate {
-        let most = if high > 0.0 {
-            format!("at most {}", percent(high, policy.min_hit_rate))
-        } else {
-            "none".to_owned()
-        };
-        return Some(Finding {
-            rule: "low_hit_rate",
-            severity: Severity::Alert,
-            message: format!(
-                "{most} of {} attempts reused a connection, the limit is {limit}",
-                thousands(connected)
-            ),
-            upstream: Some(name),
-            fix: "check that the upstream block has `keepalive`, that the location sets `proxy_http_version 1.1` and \
-                  `proxy_set_header Connection \"\"` (both needed before nginx 1.29.7), and that the peers do not close \
-                  connections themselves"
-                .to_owned(),
-        });
-    }
-    Some(Finding {
-        rule: "cannot_tell",
-        severity: Severity::Note,
-        message: format!(
-            "cannot tell whether reuse is above {limit}: it lies between {} and {}, because {} attempts with \
-             connect time 0.000 may be reused or fast new connections",
-            percent(low, policy.min_hit_rate),
-            percent(high, policy.min_hit_rate),
-            thousands(stats.undecided)
-        ),
-        upstream: Some(name),
-        fix: "connect times alone can't narrow it: many sockets to the peers in TIME_WAIT (`ss -tan`, here or on their \
-              hosts) mean new connections; log what `keepwarm formats` recommends for later analysis"
-            .to_owned(),
-    })
 }
 
 /// More than one attempt in a hundred never connected.
@@ -123,55 +81,55 @@ fn connect_p95(upstream: &UpstreamReport, peer: &PeerReport, policy: &Policy) ->
         return None;
     }
     let name = name_of(upstream);
-    let to = if name == peer.addr { String::new() } else { format!(" to {}", peer.addr) };
     Some(Finding {
         rule: "connect_p95",
         severity: Severity::Warning,
         message: format!(
-            "P95 of connect time{to} is {p95} ms throughout: {} of {} attempts certainly opened a connection",
+            "P95 of connect time to {} is {p95} ms throughout: {} of {} attempts certainly opened a connection",
+            peer.addr,
             thousands(stats.new_certain),
             thousands(stats.attempts)
         ),
         upstream: Some(name),
-        fix: "it is 0 where more than 95 % of attempts reuse a connection: set or raise `keepalive` in the upstream \
-              block, or look for what closes the connections"
+        fix: "with working keepalive it is 0: raise `keepalive` in the upstream block, or look for what closes the connections"
             .to_owned(),
     })
 }
 
 /// Serial numbers and other evidence disagree, so the numbers were not used.
 fn disagreement(conflict: &Conflict) -> Finding {
-    let (message, fix) = match conflict {
+    let all_logs = "give all access logs of this nginx at once";
+    let (why, fix) = match conflict {
         Conflict::TooFewNumbers { allowed, proven } => (
             format!(
-                "serial numbers allow {} new connections, connect times prove {}: part of the traffic is logged elsewhere",
+                "they allow {} new connections, connect times prove {}; part of the traffic is logged elsewhere",
                 thousands(*allowed),
                 thousands(*proven)
             ),
-            "give all access logs of this nginx at once",
+            all_logs,
         ),
         Conflict::TooManyNumbers { others } => (
             format!(
-                "{} connections are numbered that neither clients nor attempts of this log account for: clients that log \
-                 nothing, another log, or subrequests",
+                "{} numbers belong to no client or attempt of this log, but to clients that log nothing, to another log, or \
+                 to subrequests",
                 thousands(*others)
             ),
             "give all access logs of this nginx at once; port checks that log nothing can't be told from new connections",
         ),
         Conflict::TooFewVisible { asked, possible } => (
             format!(
-                "serial numbers ask for {} new connections, but no more than {} could hide behind connect times of 0.000: \
-                 other connections are numbered too",
+                "they ask for {} new connections, but at most {} can hide behind connect times of 0.000; other connections \
+                 are numbered too",
                 thousands(*asked),
                 thousands(*possible)
             ),
-            "give all access logs of this nginx at once",
+            all_logs,
         ),
         Conflict::Incomplete { loss } => (
             format!(
-                "{} of the client connections have no first request in this log: it is sampled, filtered, or some of the \
-                 traffic is logged elsewhere, so serial numbers tell nothing",
-                percent(*loss, 0.0)
+                "{} of the client connections have no first request in this log; it is sampled or filtered, or part of the \
+                 traffic is logged elsewhere",
+                percent(*loss, 1.0)
             ),
             "log every request (no `if=`), and give all access logs of this nginx at once",
         ),
@@ -180,7 +138,7 @@ fn disagreement(conflict: &Conflict) -> Finding {
         rule: "serial_conflict",
         severity: Severity::Warning,
         upstream: None,
-        message,
+        message: format!("serial numbers ($connection) were not used: {why}"),
         fix: fix.to_owned(),
     }
 }
@@ -227,41 +185,9 @@ fn is_nearby(addr: &str) -> bool {
     }
 }
 
-/// `0.6612` -> `66.1 %`, as the table shows it, but a share under the limit is never rounded up to it. Only exactly none
-/// and all are `0 %` and `100 %`.
-fn percent(share: f64, limit: f64) -> String {
-    if share <= 0.0 {
-        return "0 %".to_owned();
-    }
-    if share >= 1.0 {
-        return "100 %".to_owned();
-    }
-    let tenths = (share * 1000.0).round();
-    let rounded_up = share < limit && tenths >= limit * 1000.0;
-    format!("{:.1} %", if rounded_up { tenths - 1.0 } else { tenths } / 10.0)
-}
-
-/// `0.7` -> `70 %`
-fn limit_in_words(policy: &Policy) -> String {
-    format!("{} %", (policy.min_hit_rate * 1000.0).round() / 10.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_share_under_the_limit_is_never_shown_as_the_limit() {
-        for (share, shown) in [
-            (0.699_99, "69.9 %"),
-            (0.7, "70.0 %"),
-            (0.6612, "66.1 %"),
-            (0.0, "0 %"),
-            (1.0, "100 %"),
-        ] {
-            assert_eq!(percent(share, 0.7), shown);
-        }
-    }
 
     #[test]
     fn nearby_peers_are_known_by_their_address() {

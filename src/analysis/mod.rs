@@ -67,6 +67,7 @@ pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
         .map(|(_, peers)| peers.iter().map(|(addr, peer)| (addr.as_str(), peer)).collect())
         .collect();
     let rates = hit_rate::rates(&summary.serials, &peers);
+    let logs_serials = !summary.serials.sorted().is_empty();
     let mut total = PeerSummary::default();
     let mut upstreams = Vec::new();
     for ((name, peers), (rate, peer_rates)) in groups.into_iter().zip(rates.upstreams) {
@@ -84,8 +85,9 @@ pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
     upstreams.sort_by(|a: &UpstreamReport, b| name_of(a).cmp(name_of(b)));
     upstreams.sort_by(|a, b| order(&a.stats, &b.stats, policy));
     let total = stats(&total, rates.total, period);
-    let findings = findings::findings(&input, &total, &upstreams, rates.conflict.as_ref(), policy);
-    Report { input, period, total, upstreams, findings }
+    let conflict = rates.conflict.as_ref();
+    let findings = findings::findings(&input, &total, &upstreams, conflict, logs_serials, policy);
+    Report { input, period, total, upstreams, findings, logs_serials }
 }
 
 /// Peers of one upstream.
@@ -201,13 +203,11 @@ fn latency(summary: &LatencySummary, zeros: u64) -> Option<Latency> {
 /// Certainly new connections per second: on average over the period, and in the busiest cell of the timeline.
 #[expect(clippy::cast_precision_loss, reason = "counts and seconds are far below 2^53")]
 fn per_second(timeline: &Timeline, period: Option<Period>) -> Option<PerSecond> {
-    let Period { from_ms, to_ms } = period?;
+    let seconds = period?.seconds();
     let (width_ms, cells) = timeline.cells();
     let width = u64::try_from(width_ms / 1000).unwrap_or(1);
     let all: u64 = cells.values().map(|cell| cell.new_certain).sum();
     let most = cells.values().map(|cell| cell.new_certain).max().unwrap_or(0);
-    // A log of less than a second tells no rate per second: count it as one.
-    let seconds = (to_ms - from_ms).max(1000) as f64 / 1000.0;
     Some(PerSecond {
         mean: all as f64 / seconds,
         peak: most as f64 / width as f64,

@@ -13,6 +13,8 @@ pub struct Report {
     pub upstreams: Vec<UpstreamReport>,
     /// What an operator should know, worst first.
     pub findings: Vec<Finding>,
+    /// There were lines with what the account of serial numbers needs: `$connection`, `$request_time` and a time.
+    pub logs_serials: bool,
 }
 
 /// Line accounting: `lines = matched + malformed + too_long + filtered`, and `matched` includes `without_upstream`.
@@ -58,6 +60,14 @@ pub struct Period {
     pub from_ms: i64,
     /// The latest line.
     pub to_ms: i64,
+}
+
+impl Period {
+    /// Its length in seconds. A log of less than a second tells no rate per second: it counts as one.
+    #[expect(clippy::cast_precision_loss, reason = "spans of logs are far below 2^53 ms")]
+    pub fn seconds(self) -> f64 {
+        self.to_ms.saturating_sub(self.from_ms).max(1000) as f64 / 1000.0
+    }
 }
 
 /// One upstream (or one group of `--by`) with its peers.
@@ -122,7 +132,8 @@ pub struct HitRate {
     pub high: f64,
     /// What the rule "0.000 means reused" would say; none where connect times are not logged.
     pub naive: Option<f64>,
-    /// Which evidence decided, strongest first: `connect_time`, later `serial`, `ticks`, …
+    /// Which evidence decided: `serial`, `ticks`, `connect_time`, `bytes`, `latency`, `pool`. Connect times are under
+    /// all others, wherever they stand; of the others the strongest stands first.
     pub basis: Vec<&'static str>,
 }
 

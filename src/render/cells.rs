@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::words::{self, Signs};
-use crate::analysis::report::{Finding, Latency, Report, Severity, Stats, UpstreamReport};
+use crate::analysis::report::{Finding, Latency, Period, Report, Severity, Stats, UpstreamReport};
 
 /// A column, in the order of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,7 @@ pub(super) enum Column {
     Undecided,
     Failed,
     HitRate,
+    By,
     Connect,
     Handshake,
     Response,
@@ -22,7 +23,7 @@ pub(super) enum Column {
 }
 
 impl Column {
-    pub(super) const ALL: [Column; 11] = [
+    pub(super) const ALL: [Column; 12] = [
         Column::Name,
         Column::Attempts,
         Column::Reused,
@@ -30,6 +31,7 @@ impl Column {
         Column::Undecided,
         Column::Failed,
         Column::HitRate,
+        Column::By,
         Column::Connect,
         Column::Handshake,
         Column::Response,
@@ -46,6 +48,7 @@ impl Column {
             Column::Undecided => ("undecided", ""),
             Column::Failed => ("failed", ""),
             Column::HitRate => ("hit rate", ""),
+            Column::By => ("by", ""),
             Column::Connect => ("connect", "p95"),
             Column::Handshake => ("handshake", "p50/p95"),
             Column::Response => ("response", "p95"),
@@ -76,13 +79,26 @@ pub(super) struct Row<'a> {
     pub(super) stats: &'a Stats,
     /// The worst finding about this row's upstream.
     pub(super) severity: Option<Severity>,
+    /// The length of the report's period.
+    pub(super) seconds: Option<f64>,
 }
+
+/// The evidence of hit rates: the report's word, the word in the table, and what it means.
+pub(super) const EVIDENCE: [(&str, &str, &str); 6] = [
+    ("serial", "serial", "gaps between $connection numbers"),
+    ("pool", "pool", "no idle connection was left"),
+    ("bytes", "bytes", "$upstream_bytes_sent"),
+    ("latency", "latency", "--connect-latency"),
+    ("ticks", "ticks", "how many connect times show 0.001"),
+    ("connect_time", "connect", "connect times above 0"),
+];
 
 /// The rows for the first `top` upstreams (all, if none) and the total.
 ///
 /// An upstream with one peer has the peer's numbers, so the two share a row.
 pub(super) fn rows(report: &Report, top: Option<usize>) -> Vec<Row<'_>> {
     let worst = worst_severities(&report.findings);
+    let seconds = report.period.map(Period::seconds);
     let mut rows = Vec::new();
     for upstream in report.upstreams.iter().take(top.unwrap_or(usize::MAX)) {
         rows.push(Row {
@@ -90,6 +106,7 @@ pub(super) fn rows(report: &Report, top: Option<usize>) -> Vec<Row<'_>> {
             label: upstream_label(upstream),
             stats: &upstream.stats,
             severity: worst.get(&upstream.name.as_deref()).copied(),
+            seconds,
         });
         if upstream.peers.len() < 2 {
             continue;
@@ -99,6 +116,7 @@ pub(super) fn rows(report: &Report, top: Option<usize>) -> Vec<Row<'_>> {
             label: peer.addr.clone(),
             stats: &peer.stats,
             severity: None,
+            seconds,
         }));
     }
     rows.push(Row {
@@ -106,6 +124,7 @@ pub(super) fn rows(report: &Report, top: Option<usize>) -> Vec<Row<'_>> {
         label: "total".to_owned(),
         stats: &report.total,
         severity: worst.values().min().copied(),
+        seconds,
     });
     rows
 }
@@ -139,18 +158,35 @@ pub(super) fn cell(column: Column, row: &Row<'_>, signs: Signs) -> String {
         Column::Undecided => words::thousands(stats.undecided),
         Column::Failed => words::thousands(stats.failed),
         Column::HitRate => hit_rate(stats, false),
+        Column::By => by(stats).to_owned(),
         Column::Connect => p95(stats.connect),
         Column::Handshake => {
             stats.handshake.map_or_else(none, |times| words::latency_pair(times.p50, times.p95))
         }
         Column::Response => p95(stats.response),
-        Column::NewPerSecond => new_per_second(stats, signs),
+        Column::NewPerSecond => new_per_second(row, signs),
     }
 }
 
 /// The hit rate in words; `-` if nothing connected.
 pub(super) fn hit_rate(stats: &Stats, compact: bool) -> String {
     if connected(stats) == 0 { none() } else { words::hit_rate(&stats.hit_rate, compact) }
+}
+
+/// The evidence that decided the hit rate, in a word of [`EVIDENCE`]; `-` if none did.
+///
+/// Connect times are under all other evidence, so they decide only alone.
+pub(super) fn by(stats: &Stats) -> &'static str {
+    let rate = &stats.hit_rate;
+    if connected(stats) == 0 || words::may_be_anything(rate) {
+        return "-";
+    }
+    let mut basis = rate.basis.iter().copied();
+    let first = basis.clone().next();
+    let decided = basis.find(|&word| word != "connect_time").or(first);
+    decided.map_or("-", |word| {
+        EVIDENCE.iter().find(|(name, ..)| *name == word).map_or(word, |(_, shown, _)| shown)
+    })
 }
 
 /// Whether a row's hit rate is an interval with nothing to say where in it the truth lies.
@@ -169,10 +205,8 @@ fn counts(stats: &Stats, signs: Signs) -> (String, String) {
     if stats.undecided == 0 {
         return (words::thousands(may_be_reused), words::thousands(stats.new_certain));
     }
-    let share = stats.hit_rate.estimate.unwrap_or(stats.hit_rate.high);
-    let reused = words::whole(share * as_float(connected)).min(may_be_reused);
-    let new = words::thousands(connected - reused);
-    let reused = words::thousands(reused);
+    let new = likely_new(stats);
+    let (reused, new) = (words::thousands(connected - new), words::thousands(new));
     if stats.hit_rate.estimate.is_some() {
         (reused, new)
     } else {
@@ -180,9 +214,23 @@ fn counts(stats: &Stats, signs: Signs) -> (String, String) {
     }
 }
 
-/// Only certainly new connections are counted per second: undecided ones make it a lower bound.
-fn new_per_second(stats: &Stats, signs: Signs) -> String {
+/// New connections as estimated, or else at least.
+fn likely_new(stats: &Stats) -> u64 {
+    let connected = connected(stats);
+    let may_be_reused = connected.saturating_sub(stats.new_certain);
+    let share = stats.hit_rate.estimate.unwrap_or(stats.hit_rate.high);
+    connected - words::whole(share * as_float(connected)).min(may_be_reused)
+}
+
+/// New connections per second: the estimate's. Without one only the certain ones are counted, which is a lower bound.
+fn new_per_second(row: &Row<'_>, signs: Signs) -> String {
+    let stats = row.stats;
     let Some(rate) = stats.new_per_second else { return none() };
+    if let (Some(_), Some(seconds)) = (stats.hit_rate.estimate, row.seconds)
+        && stats.undecided > 0
+    {
+        return words::rate(as_float(likely_new(stats)) / seconds);
+    }
     let mean = words::rate(rate.mean);
     if stats.undecided > 0 { format!("{} {mean}", signs.at_least) } else { mean }
 }

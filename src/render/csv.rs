@@ -44,7 +44,7 @@ fn numbers(stats: &Stats) -> String {
         fraction(Some(rate.low)),
         fraction(Some(rate.high)),
         fraction(rate.naive),
-        rate.basis.join(" "),
+        rate.basis.join("+"),
     ];
     fields.extend(percentiles(stats.connect));
     fields.extend(percentiles(stats.handshake));

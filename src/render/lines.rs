@@ -2,7 +2,7 @@
 
 use super::cells::{self, Row};
 use super::words;
-use crate::analysis::report::{Finding, Report, Severity};
+use crate::analysis::report::{Finding, HitRate, Report, Severity, Stats, UpstreamReport};
 
 /// The period and the line accounting.
 pub(super) fn summary(report: &Report) -> String {
@@ -69,26 +69,88 @@ pub(super) fn findings(report: &Report) -> impl Iterator<Item = (&Finding, bool)
         .map(|(at, found)| (found, all.get(at + 1).is_none_or(|next| next.fix != found.fix)))
 }
 
-/// What an interval means, if there is a row where nothing narrows it down.
-pub(super) fn footnote(rows: &[Row<'_>]) -> Option<&'static str> {
+/// A hit rate that the rule "0.000 means reused" misses by more than this misleads.
+const MISLED: f64 = 0.02;
+
+/// How many upstreams are named that the rule misleads about.
+const NAMED: usize = 2;
+
+/// How to read the rows: where the usual rule misleads, what would narrow intervals, and what the words of the column
+/// `by` mean, if it is shown.
+pub(super) fn footnotes(
+    report: &Report,
+    rows: &[Row<'_>],
+    top: Option<usize>,
+    shows_by: bool,
+) -> Vec<String> {
+    let by = if shows_by { evidence(rows) } else { None };
+    [naive(report, top), interval(report, rows).map(str::to_owned), by]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// What the rule "0.000 means reused" would say where the estimate is far from it.
+fn naive(report: &Report, top: Option<usize>) -> Option<String> {
+    let misled = |stats: &Stats| {
+        let HitRate { naive, estimate, .. } = stats.hit_rate;
+        naive.zip(estimate).filter(|(naive, estimate)| naive - estimate > MISLED)
+    };
+    let shown = report.upstreams.iter().take(top.unwrap_or(usize::MAX));
+    let mut upstreams: Vec<(f64, f64, &str)> = shown
+        .filter(|_| report.upstreams.len() > 1)
+        .filter_map(|upstream| {
+            let (naive, estimate) = misled(&upstream.stats)?;
+            Some((naive - estimate, naive, name_of(upstream)))
+        })
+        .collect();
+    upstreams.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut said: Vec<String> = upstreams
+        .iter()
+        .take(NAMED)
+        .map(|(_, naive, name)| format!("{} % for {name}", words::percent(*naive)))
+        .collect();
+    if let Some((naive, _)) = misled(&report.total) {
+        let all = if report.upstreams.len() > 1 { " in all" } else { "" };
+        said.push(format!("{} %{all}", words::percent(naive)));
+    }
+    (!said.is_empty()).then(|| format!("the 0.000 rule would say {}", said.join(", ")))
+}
+
+/// An upstream in a sentence.
+fn name_of(upstream: &UpstreamReport) -> &str {
+    match (&upstream.name, upstream.peers.as_slice()) {
+        (Some(name), _) => name,
+        (None, [peer]) => &peer.addr,
+        (None, _) => "(unnamed upstream)",
+    }
+}
+
+/// What an interval means and what would narrow it, if there is a row where nothing tells the truth within it.
+fn interval(report: &Report, rows: &[Row<'_>]) -> Option<&'static str> {
     let mut open =
         rows.iter().map(|row| row.stats).filter(|stats| cells::is_open(stats)).peekable();
     open.peek()?;
-    let mut logged = open
-        .filter_map(|stats| stats.hit_rate.naive.map(|naive| (naive, stats.hit_rate.high)))
-        .peekable();
-    if logged.peek().is_none() {
-        return Some(
-            "hit rate is an interval: without $upstream_connect_time in the log \
-             a reused connection looks like a new one",
-        );
-    }
-    // Other evidence may have lowered the upper end: then the rule is further off, and the sentence would be wrong.
-    if logged.all(|(naive, high)| (naive - high).abs() < 0.0005) {
-        return Some(
-            "hit rate is an interval: 0.000 connect times may be reused or fast new connections; \
-             the 0.000 rule would print its upper end",
-        );
-    }
-    Some("hit rate is an interval: 0.000 connect times may be reused or fast new connections")
+    let disagree = report.findings.iter().any(|finding| finding.rule == "serial_conflict");
+    Some(if open.all(|stats| stats.hit_rate.naive.is_none()) {
+        "an interval alone means: without $upstream_connect_time in the log a reused connection looks like a new one"
+    } else if disagree {
+        "an interval alone means: connect time 0.000 may be a reused or a fast new connection"
+    } else if report.logs_serials {
+        "an interval alone means: connect time 0.000 may be a reused or a fast new connection; a longer log narrows it"
+    } else {
+        "an interval alone means: connect time 0.000 may be a reused or a fast new connection; to narrow it, log \
+         $connection, $msec and $request_time"
+    })
+}
+
+/// What the words of the column `by` mean, of those that stand in it.
+fn evidence(rows: &[Row<'_>]) -> Option<String> {
+    let used: Vec<&str> = rows.iter().map(|row| cells::by(row.stats)).collect();
+    let said: Vec<String> = cells::EVIDENCE
+        .iter()
+        .filter(|(_, word, _)| used.contains(word))
+        .map(|(_, word, meaning)| format!("{word} ({meaning})"))
+        .collect();
+    (!said.is_empty()).then(|| format!("by: {}", said.join(", ")))
 }

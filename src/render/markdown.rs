@@ -7,7 +7,7 @@ use super::words::Signs;
 use super::{Options, escape, lines};
 use crate::analysis::report::Report;
 
-/// Writes the summary, the table, the findings and, if needed, how to read an interval. Width and colour don't apply.
+/// Writes the summary, the table, the findings and, if needed, how to read the rows. Width and colour don't apply.
 pub(super) fn write(report: &Report, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let markdown = |text: &str| escape::markdown(text, options.ascii);
     let rows = cells::rows(report, options.top);
@@ -29,8 +29,8 @@ pub(super) fn write(report: &Report, options: &Options, out: &mut dyn Write) -> 
             writeln!(out, "  - fix: {}", markdown(&found.fix))?;
         }
     }
-    if let Some(footnote) = lines::footnote(&rows) {
-        writeln!(out, "\n{}", markdown(footnote))?;
+    for footnote in lines::footnotes(report, &rows, options.top, true) {
+        writeln!(out, "\n{}", markdown(&footnote))?;
     }
     Ok(())
 }

@@ -15,10 +15,11 @@ use super::{Options, escape, fit, lines};
 use crate::analysis::report::{Finding, Report, Severity};
 
 /// Columns in the order in which a narrow terminal loses them.
-const OPTIONAL: [Column; 7] = [
+const OPTIONAL: [Column; 8] = [
     Column::Response,
     Column::Undecided,
     Column::Handshake,
+    Column::By,
     Column::Failed,
     Column::NewPerSecond,
     Column::Connect,
@@ -42,7 +43,7 @@ const NAME: usize = Column::Name as usize;
 const HIT_RATE: usize = Column::HitRate as usize;
 const BOLD: Style = Style::new().bold();
 
-/// Writes the summary line, the table, the findings and, if needed, how to read an interval.
+/// Writes the summary line, the table, the findings and, if needed, how to read the rows.
 pub(super) fn write(report: &Report, options: &Options, out: &mut dyn io::Write) -> io::Result<()> {
     let width = options.width.map(|width| width.max(WIDTH_MIN));
     let paragraph = |text: &str, out: &mut String| {
@@ -73,9 +74,13 @@ pub(super) fn write(report: &Report, options: &Options, out: &mut dyn io::Write)
             fit::wrap(&fix, (2, 7), width, &mut text);
         }
     }
-    if let Some(footnote) = lines::footnote(&rows) {
+    let shows_by = grid.shown.contains(&Column::By);
+    let footnotes = lines::footnotes(report, &rows, options.top, shows_by);
+    if !footnotes.is_empty() {
         text.push('\n');
-        paragraph(footnote, &mut text);
+    }
+    for footnote in footnotes {
+        paragraph(&footnote, &mut text);
     }
     out.write_all(text.as_bytes())
 }

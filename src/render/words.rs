@@ -66,7 +66,7 @@ pub(super) fn whole(x: f64) -> u64 {
 }
 
 /// A share from 0 to 1 in percent, without the sign: `66.1`. Only exactly none and all are `0` and `100`.
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     if share <= 0.0 {
         "0".to_owned()
     } else if share >= 1.0 {
@@ -84,13 +84,17 @@ pub(super) fn hit_rate(rate: &HitRate, compact: bool) -> String {
     if low == high {
         return format!("{low} %");
     }
-    let anything = rate.low < 0.0005 && rate.high >= 0.9995;
     match rate.estimate {
         Some(estimate) if !compact => format!("{} % ({low} - {high})", percent(estimate)),
-        None if anything => "cannot tell".to_owned(),
+        None if may_be_anything(rate) => "cannot tell".to_owned(),
         _ if compact => format!("{low}-{high} %"),
         _ => format!("{low} - {high} %"),
     }
+}
+
+/// Nothing narrows the rate: it has no estimate, and any share is possible.
+pub(super) fn may_be_anything(rate: &HitRate) -> bool {
+    rate.estimate.is_none() && rate.low < 0.0005 && rate.high >= 0.9995
 }
 
 /// A moment after RFC 3339, in UTC with milliseconds: `2026-11-21T01:45:42.881Z`. The years end at 9999.
