@@ -18,7 +18,7 @@ pub(super) fn findings(
     logs_serials: bool,
     policy: &Policy,
 ) -> Vec<Finding> {
-    let advice = Advice::of(conflict, logs_serials);
+    let advice = Advice::of(logs_serials, conflict.is_some());
     let mut found = Vec::new();
     for upstream in upstreams {
         found.extend(reuse::finding(upstream, advice, policy));

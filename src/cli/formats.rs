@@ -6,7 +6,7 @@ use super::message::Messages;
 use super::{Exit, to_stdout};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{discover, sample};
-use crate::log_format::advice::{self, Answer};
+use crate::log_format::advice::{self, Answer, Change};
 use crate::log_format::{LogFormat, presets};
 use crate::render::printable;
 use crate::tokenizer::{Tokenizer, Wanted};
@@ -139,7 +139,11 @@ fn table(values: &[(&str, &[u8])]) -> String {
 
 /// What the format can answer, what it can't, and the directive that could.
 fn advise(format: &LogFormat) -> String {
-    let mut out = String::from("\nWhat this log can answer:\n");
+    let mut out = String::new();
+    if let Some(Change { why, add }) = advice::sharpest(format) {
+        let _ = writeln!(out, "\nFor a sharper hit rate first log ${},\n{why}.", add.join(" $"));
+    }
+    out.push_str("\nWhat this log can answer:\n");
     let answers = advice::answers(format);
     for Answer { question, missing } in &answers {
         if missing.is_empty() {

@@ -13,12 +13,9 @@ pub struct Answer {
     pub missing: Vec<&'static str>,
 }
 
-/// The questions, and what each needs. Where several variables would do, they stand in one list.
-const QUESTIONS: &[(&str, &[&[&str]])] = &[
-    (
-        "which attempts certainly opened a connection",
-        &[&["upstream_connect_time", "upstream_last_connect_time"]],
-    ),
+/// The questions, and what each needs.
+const QUESTIONS: &[(&str, Needs)] = &[
+    ("which attempts certainly opened a connection", CONNECT_TIME),
     ("which peer it was", &[&["upstream_addr", "upstream_last_addr"]]),
     (
         "which upstream it was (or give -c nginx.conf)",
@@ -29,28 +26,89 @@ const QUESTIONS: &[(&str, &[&[&str]])] = &[
         "which reuses hit a connection that the peer had closed",
         &[&["upstream_status"], &["upstream_header_time"], &["upstream_bytes_received"]],
     ),
+    ("how many new connections 0.000 hides, by the numbers of connections", SERIALS),
+    ("the same for short times and single peers, by milliseconds", &[&["msec"]]),
     (
-        "the true hit rate where connecting takes under 1 ms",
-        &[&["connection"], &["msec"], &["request_time"]],
+        "when clients came, so that numbers can be counted over time",
+        &[&["connection_requests", "connection_time"]],
     ),
-    ("which worker it was: reloads, restarts, first attempts", &[&["pid"], &["msec"]]),
+    ("whether requests are missing from the log", &[&["connection_requests"]]),
+    ("which worker it was: restarts, several hosts, first attempts", &[&["pid"]]),
     ("new gRPC and HTTP/2 connections, by their preface", &[&["upstream_bytes_sent"]]),
+];
+
+/// Variables that tell when a line was written, the most exact first.
+const TIMES: &[&str] = &["msec", "time_iso8601", "time_local"];
+
+/// Variables that are needed; where several would do, they stand in one list.
+type Needs = &'static [&'static [&'static str]];
+
+/// A step to a sharper hit rate.
+struct Step {
+    /// What it is good for.
+    why: &'static str,
+    /// It is due where the format lacks one of these.
+    due: Needs,
+    /// What to log then.
+    add: Needs,
+}
+
+const CONNECT_TIME: Needs = &[&["upstream_connect_time", "upstream_last_connect_time"]];
+const SERIALS: Needs = &[&["connection"], &["request_time"], TIMES];
+
+/// Those that sharpen it most come first.
+const STEPS: &[Step] = &[
+    Step {
+        why: "to see which attempts certainly opened a connection",
+        due: CONNECT_TIME,
+        add: CONNECT_TIME,
+    },
+    Step {
+        why: "to count the new connections that 0.000 hides",
+        due: SERIALS,
+        add: &[&["connection"], &["connection_requests"], &["msec"], &["pid"], &["request_time"]],
+    },
+    Step {
+        why: "to count new connections right across restarts, gaps in the log and short times",
+        due: &[&["connection_requests"], &["msec"], &["pid"]],
+        add: &[&["connection_requests"], &["msec"], &["pid"]],
+    },
+    Step {
+        why: "to see new gRPC and HTTP/2 connections",
+        due: &[&["upstream_bytes_sent"]],
+        add: &[&["upstream_bytes_sent"]],
+    },
 ];
 
 /// What a format can answer.
 pub fn answers(format: &LogFormat) -> Vec<Answer> {
     QUESTIONS
         .iter()
-        .map(|&(question, needs)| {
-            let lacks = |any: &&[&str]| !any.iter().any(|name| format.logs(name));
-            let missing = needs
-                .iter()
-                .copied()
-                .filter(lacks)
-                .filter_map(|any| any.first().copied())
-                .collect();
-            Answer { question, missing }
-        })
+        .map(|&(question, needs)| Answer { question, missing: missing(format, needs) })
+        .collect()
+}
+
+/// The one change to a `log_format` that sharpens the hit rate most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What it is good for: `to see …`.
+    pub why: &'static str,
+    /// The variables to add, without `$`; at least one.
+    pub add: Vec<&'static str>,
+}
+
+/// The change that sharpens the hit rate most; none where the format has all that is used.
+pub fn sharpest(format: &LogFormat) -> Option<Change> {
+    let step = STEPS.iter().find(|step| !missing(format, step.due).is_empty())?;
+    Some(Change { why: step.why, add: missing(format, step.add) })
+}
+
+/// Of each list the first variable, where the format logs none of the list.
+fn missing(format: &LogFormat, needs: Needs) -> Vec<&'static str> {
+    needs
+        .iter()
+        .filter(|any| !any.iter().any(|name| format.logs(name)))
+        .filter_map(|any| any.first().copied())
         .collect()
 }
 
@@ -65,11 +123,6 @@ pub fn improved(format: &LogFormat) -> Option<LogFormat> {
     let mut missing: Vec<&str> = Vec::new();
     for answer in answers(format) {
         missing.extend(answer.missing);
-    }
-    for always in ["connection_requests", "upstream_response_time"] {
-        if !format.logs(always) {
-            missing.push(always);
-        }
     }
     let mut unique: Vec<&str> = Vec::new();
     for name in missing {
@@ -271,6 +324,49 @@ mod tests {
         for name in ["keepwarm", "keepwarm_json"] {
             let format = Preset::named(name).unwrap().format().unwrap();
             assert!(answers(&format).iter().all(|answer| answer.missing.is_empty()), "{name}");
+            assert_eq!(sharpest(&format), None, "{name}");
         }
+    }
+
+    #[test]
+    fn the_first_change_is_the_one_that_sharpens_the_hit_rate_most() {
+        let serials = &["connection", "connection_requests", "msec", "pid", "request_time"];
+        for (name, add) in [
+            ("combined", &["upstream_connect_time"][..]),
+            ("ingress-nginx", &["upstream_connect_time"]),
+            ("combined_upstream", serials),
+            ("upstream_time", &["connection", "connection_requests", "msec", "pid"]),
+            ("apm", &["connection", "connection_requests", "msec", "pid"]),
+            ("json", &["upstream_bytes_sent"]),
+        ] {
+            let change = sharpest(&Preset::named(name).unwrap().format().unwrap()).unwrap();
+            assert_eq!(change.add, add, "{name}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_advised_first_is_also_in_the_format_that_answers_all() {
+        for preset in presets::ALL {
+            let format = preset.format().unwrap();
+            let better = improved(&format).unwrap();
+            assert_eq!(sharpest(&better), None, "{}", preset.name);
+            let asked: Vec<&str> =
+                answers(&format).into_iter().flat_map(|answer| answer.missing).collect();
+            let add = sharpest(&format).map(|change| change.add).unwrap_or_default();
+            assert!(add.iter().all(|name| asked.contains(name)), "{}: {add:?}", preset.name);
+        }
+    }
+
+    #[test]
+    fn any_time_will_do_to_count_by_but_milliseconds_are_asked_for() {
+        let text = "$time_local $connection $request_time $upstream_connect_time";
+        let format = LogFormat::from_string("", text, Escape::Default).unwrap();
+        let lacks = |question: &str| {
+            let all = answers(&format);
+            all.into_iter().find(|answer| answer.question.contains(question)).unwrap().missing
+        };
+        assert_eq!(lacks("0.000 hides"), [""; 0]);
+        assert_eq!(lacks("millisecond"), ["msec"]);
+        assert_eq!(sharpest(&format).unwrap().add, ["connection_requests", "msec", "pid"]);
     }
 }

@@ -69,7 +69,7 @@ pub(super) fn findings(report: &Report) -> impl Iterator<Item = (&Finding, bool)
         .map(|(at, found)| (found, all.get(at + 1).is_none_or(|next| next.fix != found.fix)))
 }
 
-/// A hit rate that the rule "0.000 means reused" misses by more than this misleads.
+/// The rule "0.000 means reused" misleads where it misses the estimate by more than this, and the interval too.
 const MISLED: f64 = 0.02;
 
 /// How many upstreams are named that the rule misleads about.
@@ -93,8 +93,9 @@ pub(super) fn footnotes(
 /// What the rule "0.000 means reused" would say where the estimate is far from it.
 fn naive(report: &Report, top: Option<usize>) -> Option<String> {
     let misled = |stats: &Stats| {
-        let HitRate { naive, estimate, .. } = stats.hit_rate;
-        naive.zip(estimate).filter(|(naive, estimate)| naive - estimate > MISLED)
+        let HitRate { naive, estimate, high, .. } = stats.hit_rate;
+        let naive = naive.filter(|naive| *naive > high + 0.0005)?;
+        estimate.filter(|estimate| naive - estimate > MISLED).map(|estimate| (naive, estimate))
     };
     let shown = report.upstreams.iter().take(top.unwrap_or(usize::MAX));
     let mut upstreams: Vec<(f64, f64, &str)> = shown

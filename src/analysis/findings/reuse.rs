@@ -2,7 +2,6 @@
 
 use super::name_of;
 use crate::analysis::Policy;
-use crate::analysis::hit_rate::Conflict;
 use crate::analysis::report::{Finding, HitRate, Severity, Stats, UpstreamReport};
 use crate::units::thousands;
 
@@ -13,16 +12,16 @@ pub(super) enum Advice {
     LogThem,
     /// They are logged, but more of them are needed.
     ReadMore,
-    /// They disagree with other evidence, which has its own finding.
+    /// They disagree with other evidence or are not all logged, which has its own finding.
     SeeConflict,
 }
 
 impl Advice {
-    pub(super) fn of(conflict: Option<&Conflict>, logs_serials: bool) -> Advice {
-        match conflict {
-            Some(_) => Advice::SeeConflict,
-            None if logs_serials => Advice::ReadMore,
-            None => Advice::LogThem,
+    pub(super) fn of(logs_serials: bool, disagree: bool) -> Advice {
+        match (logs_serials, disagree) {
+            (_, true) => Advice::SeeConflict,
+            (true, false) => Advice::ReadMore,
+            (false, false) => Advice::LogThem,
         }
     }
 
@@ -35,7 +34,7 @@ impl Advice {
                 "give a longer log: the more client connections begin in it, the more serial numbers tell"
             }
             Advice::SeeConflict => {
-                "serial numbers would narrow it, but they disagree: see the warning about them"
+                "serial numbers would narrow it, but could not be used: see the warning about them"
             }
         }
     }
@@ -301,12 +300,11 @@ mod tests {
 
     #[test]
     fn serial_numbers_are_advised_only_where_they_are_not_logged() {
-        let conflict = Conflict::Incomplete { loss: 0.2 };
-        for (conflict, logs_serials, logging) in
-            [(None, false, true), (None, true, false), (Some(&conflict), true, false)]
+        for (logs_serials, disagree, logging) in
+            [(false, false, true), (true, false, false), (true, true, false)]
         {
             let rate = rate(None, 0.0, 0.95, &["connect_time"]);
-            let (_, _, fix) = said(rate, Advice::of(conflict, logs_serials)).unwrap();
+            let (_, _, fix) = said(rate, Advice::of(logs_serials, disagree)).unwrap();
             assert_eq!(fix.contains("$connection"), logging, "{fix}");
         }
     }
