@@ -88,7 +88,7 @@ pub fn answers(format: &LogFormat) -> Vec<Answer> {
         .collect()
 }
 
-/// The one change to a log_format that sharpens the hit rate most.
+/// The one change to a `log_format` that sharpens the hit rate most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// What it is good for: `to see …`.
