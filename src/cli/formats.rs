@@ -152,7 +152,6 @@ fn advise(format: &LogFormat) -> String {
             let _ = writeln!(out, "  no   {question}: log ${}", missing.join(" $"));
         }
     }
-    out.push_str("\nSo far reports use the times, statuses and names of attempts; $connection, $pid and\n$upstream_bytes_sent are for later versions.\n");
     if answers.iter().any(|answer| !answer.missing.is_empty())
         && let Some(better) = advice::improved(format)
     {

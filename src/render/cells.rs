@@ -105,7 +105,7 @@ pub(super) fn rows(report: &Report, top: Option<usize>) -> Vec<Row<'_>> {
             kind: RowKind::Upstream,
             label: upstream_label(upstream),
             stats: &upstream.stats,
-            severity: worst.get(&upstream.name.as_deref()).copied(),
+            severity: worst.get(&Some(name_of(upstream))).copied(),
             seconds,
         });
         if upstream.peers.len() < 2 {
@@ -138,12 +138,20 @@ fn worst_severities(findings: &[Finding]) -> BTreeMap<Option<&str>, Severity> {
     worst
 }
 
+/// What an upstream is called, here and in the findings.
+pub(super) fn name_of(upstream: &UpstreamReport) -> &str {
+    match (&upstream.name, upstream.peers.as_slice()) {
+        (Some(name), _) => name,
+        (None, [peer]) if !peer.addr.is_empty() => &peer.addr,
+        (None, _) => "(not logged)",
+    }
+}
+
 fn upstream_label(upstream: &UpstreamReport) -> String {
-    match (upstream.name.as_deref(), upstream.peers.as_slice()) {
-        (Some(name), [peer]) if name != peer.addr => format!("{name} / {}", peer.addr),
-        (Some(name), _) => name.to_owned(),
-        (None, [peer]) => peer.addr.clone(),
-        (None, _) => "(unnamed upstream)".to_owned(),
+    let name = name_of(upstream);
+    match upstream.peers.as_slice() {
+        [peer] if name != peer.addr && !peer.addr.is_empty() => format!("{name} / {}", peer.addr),
+        _ => name.to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::cells::{self, Row};
 use super::words;
-use crate::analysis::report::{Finding, HitRate, Report, Severity, Stats, UpstreamReport};
+use crate::analysis::report::{Finding, HitRate, Report, Severity, Stats};
 
 /// The period and the line accounting.
 pub(super) fn summary(report: &Report) -> String {
@@ -102,7 +102,7 @@ fn naive(report: &Report, top: Option<usize>) -> Option<String> {
         .filter(|_| report.upstreams.len() > 1)
         .filter_map(|upstream| {
             let (naive, estimate) = misled(&upstream.stats)?;
-            Some((naive - estimate, naive, name_of(upstream)))
+            Some((naive - estimate, naive, cells::name_of(upstream)))
         })
         .collect();
     upstreams.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -116,15 +116,6 @@ fn naive(report: &Report, top: Option<usize>) -> Option<String> {
         said.push(format!("{} %{all}", words::percent(naive)));
     }
     (!said.is_empty()).then(|| format!("the 0.000 rule would say {}", said.join(", ")))
-}
-
-/// An upstream in a sentence.
-fn name_of(upstream: &UpstreamReport) -> &str {
-    match (&upstream.name, upstream.peers.as_slice()) {
-        (Some(name), _) => name,
-        (None, [peer]) => &peer.addr,
-        (None, _) => "(unnamed upstream)",
-    }
 }
 
 /// What an interval means and what would narrow it, if there is a row where nothing tells the truth within it.

@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::cells::Column;
 use super::*;
+use crate::analysis::report::Finding;
 use crate::golden;
 
 mod fixture;
@@ -97,6 +98,22 @@ fn colour_only_supports() {
         stripped = stripped.replace(code, "");
     }
     assert_eq!(stripped, plain);
+}
+
+#[test]
+fn an_upstream_without_a_name_has_the_colour_of_its_finding() {
+    let mut report = fixture::mixed();
+    let finding = report.findings[0].clone();
+    report.upstreams.truncate(1);
+    report.upstreams[0].peers.truncate(1);
+    report.upstreams[0].name = None;
+    for (addr, shown) in [("10.0.0.1:8080", "10.0.0.1:8080"), ("", "(not logged)")] {
+        report.upstreams[0].peers[0].addr = addr.to_owned();
+        report.findings = vec![Finding { upstream: Some(shown.to_owned()), ..finding.clone() }];
+        let text = rendered(&report, Format::Table, &Options { color: true, ..terminal(120) });
+        let row = text.lines().find(|line| line.contains(shown)).unwrap();
+        assert!(row.contains("\x1b[31m41.2 %"), "{row:?}");
+    }
 }
 
 #[test]

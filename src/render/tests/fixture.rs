@@ -6,6 +6,9 @@ use proptest::prelude::*;
 
 use crate::analysis::report::*;
 
+mod evidence;
+pub(super) use evidence::evidence;
+
 /// The reports of the golden files, by name.
 pub(super) fn reports() -> [(&'static str, Report); 5] {
     [
@@ -35,58 +38,6 @@ fn small() -> Report {
         upstreams: vec![upstream(Some("app"), stats.clone(), vec![("127.0.0.1:8080", stats)])],
         findings: vec![],
         logs_serials: false,
-    }
-}
-
-/// Each kind of evidence decides for one upstream.
-pub(super) fn evidence() -> Report {
-    let by = |undecided: u32, (estimate, low, high), naive, basis| {
-        let rate = HitRate { naive: Some(naive), ..rate(estimate, low, high, basis) };
-        let mut stats = stats(1_000, (u64::from(1_000 - undecided), u64::from(undecided)), rate);
-        (stats.connect, stats.handshake) =
-            (latency(1_000, [0, 0, 1, 1]), latency(40, [1, 1, 1, 1]));
-        stats.response = latency(1_000, [3, 14, 20, 40]);
-        stats.new_per_second = Some(PerSecond {
-            mean: f64::from(1_000 - undecided) / 100.0,
-            peak: 20.0,
-            peak_over_s: 1,
-        });
-        stats
-    };
-    let bad = by(913, (Some(0.003), 0.0, 0.022), 0.913, "serial connect_time");
-    let good = by(999, (Some(0.991), 0.98, 0.999), 0.999, "serial connect_time");
-    let ticks = by(999, (None, 0.82, 0.999), 0.999, "connect_time ticks");
-    let tls = by(0, (Some(0.0), 0.0, 0.0), 0.0, "connect_time");
-    let grpc = by(950, (Some(0.45), 0.44, 0.46), 0.95, "bytes connect_time");
-    let far = by(405, (Some(0.0), 0.0, 0.11), 0.405, "latency connect_time");
-    let burst = by(980, (Some(0.3), 0.25, 0.4), 0.98, "pool connect_time");
-    let socket = by(1_000, (None, 0.0, 1.0), 1.0, "connect_time");
-    let mut total = by(0, (Some(0.4), 0.39, 0.41), 0.781, "serial connect_time");
-    (total.attempts, total.new_certain, total.undecided) = (8_000, 1_754, 6_246);
-    let bad_peers = vec![("127.0.0.1:8080", bad.clone()), ("127.0.0.1:8081", bad.clone())];
-    let alone = |name, addr, stats: Stats| upstream(Some(name), stats.clone(), vec![(addr, stats)]);
-    Report {
-        input: InputStats {
-            sources: vec!["access.log".to_owned()],
-            bytes: 1_234_567,
-            lines: 8_000,
-            matched: 8_000,
-            ..InputStats::default()
-        },
-        period: Some(Period { from_ms: 1_795_225_542_881, to_ms: 1_795_225_642_881 }),
-        total,
-        upstreams: vec![
-            upstream(Some("bad"), bad, bad_peers),
-            alone("far", "10.1.0.1:80", far),
-            alone("tls", "10.0.0.1:443", tls),
-            alone("burst", "10.0.0.2:80", burst),
-            alone("grpc", "10.0.0.3:50051", grpc),
-            alone("good", "10.0.0.4:80", good),
-            alone("ticks", "10.0.0.5:80", ticks),
-            alone("socket", "unix:/run/app.sock", socket),
-        ],
-        findings: vec![],
-        logs_serials: true,
     }
 }
 
