@@ -11,6 +11,7 @@
 )]
 
 mod cli;
+mod hit_rate;
 mod hostile;
 mod input;
 mod invalid_lines;

@@ -74,7 +74,7 @@ fn connect_p95(upstream: &UpstreamReport, peer: &PeerReport, policy: &Policy) ->
     let stats = &peer.stats;
     let p95 = stats.connect.map_or(0, |connect| connect.p95);
     if p95 == 0
-        || stats.attempts < policy.min_attempts
+        || stats.attempts - stats.failed < policy.min_attempts
         || !stats.steadily_new
         || !is_nearby(&peer.addr)
     {
@@ -132,6 +132,14 @@ fn disagreement(conflict: &Conflict) -> Finding {
                 percent(*loss, 1.0)
             ),
             "log every request (no `if=`), and give all access logs of this nginx at once",
+        ),
+        Conflict::Mixed { twice } => (
+            match twice {
+                0 | 1 => "later client connections have smaller numbers".to_owned(),
+                _ => format!("{} client connections began more than once", thousands(*twice)),
+            } + ": logs of several hosts, or of before and after a restart, are mixed, or a log was given twice; so \
+                 serial numbers tell nothing",
+            "log `$pid`, and give each host's log as a file of its own",
         ),
     };
     Finding {

@@ -321,7 +321,9 @@ fn log_of(name: &str) -> &str {
     loop {
         let cut = log.rfind(['.', '-']).filter(|&at| {
             let end = &log[at + 1..];
-            let rotated = !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
+            let digits = !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
+            // A number behind a dash may be a host's (`pod-0`), unless it is a date or stands behind an extension.
+            let rotated = digits && (log[..at].contains('.') || end.len() >= 8);
             rotated || matches!(end, "gz" | "zst" | "bz2" | "xz")
         });
         match cut {

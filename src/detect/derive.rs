@@ -193,6 +193,7 @@ fn known_value(label: &[u8], line: &[u8], from: usize) -> Option<(&'static str, 
     // Times and lists go on behind their spaces.
     for shape in [Shape::TimeLocal, Shape::TimeIso8601, Shape::Numbers, Shape::Addresses] {
         if let Some(end) = longest_value(shape, line, from, None)
+            && line.get(end).is_none_or(|&next| is_separator(next) || next == b'"')
             && let Some(variable) = variable_for(label, &line[from..end])
         {
             return Some((variable, end));

@@ -48,6 +48,8 @@ impl Merge for Started {
 pub struct Accepted {
     /// The largest number among them.
     pub newest: u64,
+    /// The smallest.
+    pub oldest: Smallest,
     /// Lines that told so.
     pub lines: u64,
 }
@@ -55,6 +57,7 @@ pub struct Accepted {
 impl Merge for Accepted {
     fn merge(&mut self, other: Self) {
         self.newest = self.newest.max(other.newest);
+        self.oldest.merge(other.oldest);
         self.lines += other.lines;
     }
 }
@@ -68,6 +71,8 @@ pub struct Seen {
     pub request: Option<u64>,
     /// When the client was accepted, in milliseconds since the epoch: none where the line does not tell.
     pub accepted_ms: Option<i64>,
+    /// The line was written at a whole second, as all are where the log tells no milliseconds.
+    pub whole_second: bool,
 }
 
 /// What is kept of one worker, or of one log where `$pid` is not logged.
@@ -83,8 +88,12 @@ pub struct Counter {
     pub first_requests: u64,
     /// The smallest number among those.
     pub first_serial: Smallest,
-    /// Lines without `$connection_requests`.
+    /// Lines.
+    pub lines: u64,
+    /// Of these: without `$connection_requests`.
     pub unnumbered: u64,
+    /// Of these: written at a whole second.
+    pub whole_seconds: u64,
 }
 
 impl Counter {
@@ -92,6 +101,8 @@ impl Counter {
     #[inline]
     pub fn record(&mut self, seen: Seen) {
         self.clients.insert(seen.serial);
+        self.lines += 1;
+        self.whole_seconds += u64::from(seen.whole_second);
         match seen.request {
             Some(1) => {
                 self.first_requests += 1;
@@ -101,7 +112,8 @@ impl Counter {
             None => self.unnumbered += 1,
         }
         if let Some(ms) = seen.accepted_ms {
-            self.clock.record(ms, Accepted { newest: seen.serial, lines: 1 });
+            let oldest = Smallest(Some(seen.serial));
+            self.clock.record(ms, Accepted { newest: seen.serial, oldest, lines: 1 });
         }
     }
 }
@@ -113,7 +125,9 @@ impl Merge for Counter {
         self.starts.merge(other.starts);
         self.first_requests += other.first_requests;
         self.first_serial.merge(other.first_serial);
+        self.lines += other.lines;
         self.unnumbered += other.unnumbered;
+        self.whole_seconds += other.whole_seconds;
     }
 }
 
@@ -143,6 +157,10 @@ impl Merge for Smallest {
 /// Numbers of one page.
 const PAGE: u64 = 4096;
 
+/// Most pages of a worker: 67 million numbers. A log that needs more has something else in `$connection`. Whether a set
+/// has overflown depends on its numbers alone, in whatever order they come.
+const MAX_PAGES: usize = 16_384;
+
 /// Numbers kept as a list before a page becomes a bitmap of 512 bytes.
 const FEW: usize = 200;
 
@@ -153,6 +171,8 @@ pub struct SerialSet {
     pages: Vec<(u64, Page)>,
     /// The page used last: clients of a time have numbers of a time.
     last: usize,
+    /// There were more than [`MAX_PAGES`] pages, so all were let go.
+    overflown: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -180,6 +200,16 @@ impl Page {
         }
     }
 
+    /// Is one of the numbers in a bitmap?
+    fn meets(&self, bits: &[u64; 64]) -> bool {
+        match self {
+            Page::Many(mine) => bits.iter().zip(mine.iter()).any(|(all, mine)| all & mine != 0),
+            Page::Few(list) => {
+                list.iter().any(|offset| bits[usize::from(offset >> 6)] & (1 << (offset & 63)) != 0)
+            }
+        }
+    }
+
     /// Adds the numbers to a bitmap.
     fn add_to(&self, bits: &mut [u64; 64]) {
         match self {
@@ -199,8 +229,24 @@ impl SerialSet {
     /// Adds a number.
     #[inline]
     pub fn insert(&mut self, serial: u64) {
+        if self.overflown {
+            return;
+        }
         let offset = u16::try_from(serial % PAGE).unwrap_or(0);
         self.page(serial / PAGE).insert(offset);
+        if self.pages.len() > MAX_PAGES {
+            self.overflow();
+        }
+    }
+
+    /// Were there too many numbers to keep?
+    pub fn is_overflown(&self) -> bool {
+        self.overflown
+    }
+
+    #[cold]
+    fn overflow(&mut self) {
+        *self = SerialSet { overflown: true, ..SerialSet::default() };
     }
 
     #[inline]
@@ -217,18 +263,18 @@ impl SerialSet {
 
     /// The pages of several sets united, in order, for counting.
     pub fn union<'a>(sets: impl Iterator<Item = &'a SerialSet>) -> Union {
-        let mut pages: BTreeMap<u64, Box<[u64; 64]>> = BTreeMap::new();
-        for set in sets {
-            for (number, page) in &set.pages {
-                page.add_to(pages.entry(*number).or_insert_with(|| Box::new([0; 64])));
-            }
-        }
-        Union { pages }
+        let mut union = Union::default();
+        sets.for_each(|set| union.add(set));
+        union
     }
 }
 
 impl Merge for SerialSet {
     fn merge(&mut self, other: Self) {
+        if self.overflown || other.overflown {
+            self.overflow();
+            return;
+        }
         for (number, page) in other.pages {
             match (self.page(number), page) {
                 (mine, Page::Few(list)) => list.into_iter().for_each(|offset| mine.insert(offset)),
@@ -239,13 +285,16 @@ impl Merge for SerialSet {
                 }
             }
         }
+        if self.pages.len() > MAX_PAGES {
+            self.overflow();
+        }
     }
 }
 
 impl PartialEq for SerialSet {
     fn eq(&self, other: &Self) -> bool {
         let all = |set: &SerialSet| SerialSet::union([set].into_iter()).pages;
-        all(self) == all(other)
+        self.overflown == other.overflown && all(self) == all(other)
     }
 }
 
@@ -256,6 +305,20 @@ pub struct Union {
 }
 
 impl Union {
+    /// Adds a set.
+    pub fn add(&mut self, set: &SerialSet) {
+        for (number, page) in &set.pages {
+            page.add_to(self.pages.entry(*number).or_insert_with(|| Box::new([0; 64])));
+        }
+    }
+
+    /// Is one of the set's numbers among these?
+    pub fn meets(&self, set: &SerialSet) -> bool {
+        set.pages
+            .iter()
+            .any(|(number, page)| self.pages.get(number).is_some_and(|bits| page.meets(bits)))
+    }
+
     /// How many of the numbers lie in `from..=to`.
     pub fn count(&self, from: u64, to: u64) -> u64 {
         if from > to {
@@ -368,7 +431,11 @@ mod tests {
             slow.dedup();
             let to = from + length;
             let expected = slow.iter().filter(|number| (from..=to).contains(number)).count() as u64;
-            prop_assert_eq!(SerialSet::union([&set].into_iter()).count(from, to), expected);
+            let union = SerialSet::union([&set].into_iter());
+            prop_assert_eq!(union.count(from, to), expected);
+            prop_assert_eq!(union.meets(&of(&[from])), slow.contains(&from));
+            let one = SerialSet::union([&of(&[from])].into_iter());
+            prop_assert_eq!(one.meets(&set), slow.contains(&from));
         }
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn finding(
     let stats = &upstream.stats;
     let HitRate { low, high, .. } = stats.hit_rate;
     let connected = stats.attempts - stats.failed;
-    if connected == 0 || stats.attempts < policy.min_attempts || low >= policy.min_hit_rate {
+    if connected == 0 || connected < policy.min_attempts || low >= policy.min_hit_rate {
         return None;
     }
     let name = name_of(upstream);
