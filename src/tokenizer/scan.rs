@@ -150,9 +150,14 @@ fn literal_before(layout: &Layout, index: usize) -> &[u8] {
 /// meet again.
 fn settled(layout: &Layout, left: usize) -> usize {
     let legs = &layout.legs;
-    let Some(unsure) = (0..left).rev().find(|&i| !has_one_end(layout, i)) else { return left };
-    let meets = (unsure..legs.len()).find(|&i| legs[i].literal_seals());
-    meets.map_or(legs.len(), |i| left.max(i + 1))
+    let meets = |unsure: usize| {
+        let at = (unsure..legs.len()).find(|&i| legs[i].literal_seals())?;
+        // Whether a quote is escaped must not hang on where a value starts: not behind a backslash.
+        let is_clear = |leg: &Leg| leg.literal.last().is_some_and(|byte| *byte != b'\\');
+        legs[unsure..at].iter().all(is_clear).then_some(at + 1)
+    };
+    let unsure = (0..left).filter(|&i| !has_one_end(layout, i));
+    unsure.map(|i| meets(i).unwrap_or(legs.len())).fold(left, usize::max)
 }
 
 /// Is there only one end that a value can have, whatever follows?
