@@ -6,8 +6,7 @@ use super::number::{integer, millis_wide};
 
 /// `$msec`: `1795226603.023`.
 pub fn msec(text: &[u8]) -> Option<i64> {
-    // Up to the year 9999: what is beyond is no time, whatever it is.
-    millis_wide(text).filter(|ms| (1..253_402_300_800_000).contains(ms))
+    millis_wide(text).filter(|ms| *ms > 0)
 }
 
 /// Reads `$time_local` and `$time_iso8601`, and remembers the last one of each: many lines share a second.

@@ -10,6 +10,7 @@ pub mod cells;
 pub mod keys;
 pub mod latency;
 pub mod peer;
+pub mod serial_set;
 pub mod serials;
 pub mod timeline;
 

@@ -1,0 +1,228 @@
+//! Sets of serial numbers that merge, and counting in them.
+
+use super::Merge;
+use hashbrown::{DefaultHashBuilder, HashMap};
+use std::collections::BTreeMap;
+
+/// Numbers of one page.
+const PAGE: u64 = 4096;
+
+/// Most pages of a worker: 67 million numbers. A log that needs more has something else in `$connection`. Whether a set
+/// has overflown depends on its numbers alone, in whatever order they come.
+const MAX_PAGES: usize = 16_384;
+
+/// Numbers kept as a list before a page becomes a bitmap of 512 bytes.
+const FEW: usize = 200;
+
+/// A set of serial numbers, in pages that are lists while sparse and bitmaps when dense.
+#[derive(Debug, Clone, Default)]
+pub struct SerialSet {
+    index: HashMap<u64, usize, DefaultHashBuilder>,
+    pages: Vec<(u64, Page)>,
+    /// The page used last: clients of a time have numbers of a time.
+    last: usize,
+    /// There were more than [`MAX_PAGES`] pages, so all were let go.
+    overflown: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Page {
+    Few(Vec<u16>),
+    Many(Box<[u64; 64]>),
+}
+
+impl Page {
+    fn insert(&mut self, offset: u16) {
+        match self {
+            Page::Many(bits) => bits[usize::from(offset >> 6)] |= 1 << (offset & 63),
+            Page::Few(list) => {
+                let Err(at) = list.binary_search(&offset) else { return };
+                if list.len() < FEW {
+                    list.insert(at, offset);
+                    return;
+                }
+                let mut bits = Box::new([0u64; 64]);
+                for &offset in list.iter().chain([&offset]) {
+                    bits[usize::from(offset >> 6)] |= 1 << (offset & 63);
+                }
+                *self = Page::Many(bits);
+            }
+        }
+    }
+
+    /// Is one of the numbers in a bitmap?
+    fn meets(&self, bits: &[u64; 64]) -> bool {
+        match self {
+            Page::Many(mine) => bits.iter().zip(mine.iter()).any(|(all, mine)| all & mine != 0),
+            Page::Few(list) => {
+                list.iter().any(|offset| bits[usize::from(offset >> 6)] & (1 << (offset & 63)) != 0)
+            }
+        }
+    }
+
+    /// Adds the numbers to a bitmap.
+    fn add_to(&self, bits: &mut [u64; 64]) {
+        match self {
+            Page::Many(mine) => {
+                bits.iter_mut().zip(mine.iter()).for_each(|(all, mine)| *all |= mine);
+            }
+            Page::Few(list) => {
+                for &offset in list {
+                    bits[usize::from(offset >> 6)] |= 1 << (offset & 63);
+                }
+            }
+        }
+    }
+}
+
+impl SerialSet {
+    /// Adds a number.
+    #[inline]
+    pub fn insert(&mut self, serial: u64) {
+        if self.overflown {
+            return;
+        }
+        let offset = u16::try_from(serial % PAGE).unwrap_or(0);
+        self.page(serial / PAGE).insert(offset);
+        if self.pages.len() > MAX_PAGES {
+            self.overflow();
+        }
+    }
+
+    /// Were there too many numbers to keep?
+    pub fn is_overflown(&self) -> bool {
+        self.overflown
+    }
+
+    #[cold]
+    fn overflow(&mut self) {
+        *self = SerialSet { overflown: true, ..SerialSet::default() };
+    }
+
+    #[inline]
+    fn page(&mut self, number: u64) -> &mut Page {
+        if self.pages.get(self.last).is_none_or(|(last, _)| *last != number) {
+            let pages = &mut self.pages;
+            self.last = *self.index.entry(number).or_insert_with(|| {
+                pages.push((number, Page::Few(Vec::new())));
+                pages.len() - 1
+            });
+        }
+        &mut self.pages[self.last].1
+    }
+
+    /// The pages of several sets united, in order, for counting.
+    pub fn union<'a>(sets: impl Iterator<Item = &'a SerialSet>) -> Union {
+        let mut union = Union::default();
+        sets.for_each(|set| union.add(set));
+        union
+    }
+}
+
+impl Merge for SerialSet {
+    fn merge(&mut self, other: Self) {
+        if self.overflown || other.overflown {
+            self.overflow();
+            return;
+        }
+        for (number, page) in other.pages {
+            match (self.page(number), page) {
+                (mine, Page::Few(list)) => list.into_iter().for_each(|offset| mine.insert(offset)),
+                (Page::Many(bits), page @ Page::Many(_)) => page.add_to(bits),
+                (mine @ Page::Few(_), Page::Many(mut bits)) => {
+                    mine.add_to(&mut bits);
+                    *mine = Page::Many(bits);
+                }
+            }
+        }
+        if self.pages.len() > MAX_PAGES {
+            self.overflow();
+        }
+    }
+}
+
+impl PartialEq for SerialSet {
+    fn eq(&self, other: &Self) -> bool {
+        let all = |set: &SerialSet| SerialSet::union([set].into_iter()).pages;
+        self.overflown == other.overflown && all(self) == all(other)
+    }
+}
+
+/// Numbers of several workers together.
+#[derive(Debug, Clone, Default)]
+pub struct Union {
+    pages: BTreeMap<u64, Box<[u64; 64]>>,
+}
+
+impl Union {
+    /// Adds a set.
+    pub fn add(&mut self, set: &SerialSet) {
+        for (number, page) in &set.pages {
+            page.add_to(self.pages.entry(*number).or_insert_with(|| Box::new([0; 64])));
+        }
+    }
+
+    /// Is one of the set's numbers among these?
+    pub fn meets(&self, set: &SerialSet) -> bool {
+        set.pages
+            .iter()
+            .any(|(number, page)| self.pages.get(number).is_some_and(|bits| page.meets(bits)))
+    }
+
+    /// How many of the numbers lie in `from..=to`.
+    pub fn count(&self, from: u64, to: u64) -> u64 {
+        if from > to {
+            return 0;
+        }
+        let mut count = 0;
+        for (&number, bits) in self.pages.range(from / PAGE..=to / PAGE) {
+            for (word, &bits) in (number * 64..).zip(bits.iter()) {
+                let first = word * 64;
+                if first + 63 < from || first > to {
+                    continue;
+                }
+                let below = from.saturating_sub(first).min(63);
+                let above = (first + 63).saturating_sub(to).min(63);
+                count += u64::from((bits & (u64::MAX << below) & (u64::MAX >> above)).count_ones());
+            }
+        }
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(numbers: &[u64]) -> SerialSet {
+        let mut set = SerialSet::default();
+        for &number in numbers {
+            set.insert(number);
+        }
+        set
+    }
+
+    proptest! {
+        #[test]
+        fn counting_agrees_with_counting_one_by_one(
+            numbers in prop::collection::vec(prop_oneof![0u64..600, 0u64..20_000, any::<u64>()], 0..600),
+            from in 0u64..20_000, length in 0u64..20_000, cut in 0usize..600,
+        ) {
+            let cut = cut.min(numbers.len());
+            let mut set = of(&numbers[..cut]);
+            set.merge(of(&numbers[cut..]));
+            prop_assert_eq!(&set, &of(&numbers));
+            let mut slow = numbers.clone();
+            slow.sort_unstable();
+            slow.dedup();
+            let to = from + length;
+            let expected = slow.iter().filter(|number| (from..=to).contains(number)).count() as u64;
+            let union = SerialSet::union([&set].into_iter());
+            prop_assert_eq!(union.count(from, to), expected);
+            prop_assert_eq!(union.meets(&of(&[from])), slow.contains(&from));
+            let one = SerialSet::union([&of(&[from])].into_iter());
+            prop_assert_eq!(one.meets(&set), slow.contains(&from));
+        }
+    }
+}
