@@ -232,7 +232,8 @@ fn serial_part(fields: &Fields<'_>, ms: Option<i64>) -> Option<SerialPart> {
         (None, Some(1) | None) => Some(start),
         (None, Some(_)) => None,
     };
-    Some(SerialPart { pid, start, seen: Seen { serial, request, accepted_ms } })
+    let whole_second = ms % 1000 == 0;
+    Some(SerialPart { pid, start, seen: Seen { serial, request, accepted_ms, whole_second } })
 }
 
 #[cold]

@@ -168,6 +168,14 @@ fn disagreement(conflict: &Conflict) -> Finding {
             ),
             "log every request (no `if=`), and give all access logs of this nginx at once",
         ),
+        Conflict::Mixed { twice } => (
+            match twice {
+                0 | 1 => "later client connections have smaller numbers".to_owned(),
+                _ => format!("{} client connections began more than once", thousands(*twice)),
+            } + ": logs of several hosts, or of before and after a restart, are mixed, or a log was given twice; so \
+                 serial numbers tell nothing",
+            "log `$pid`, and give each host's log as a file of its own",
+        ),
     };
     Finding {
         rule: "serial_conflict",

@@ -21,6 +21,8 @@ pub struct PeerSummary {
     pub new_certain: u64,
     /// Reused or new.
     pub undecided: u64,
+    /// Tries of a pass behind which another came (`X-Accel-Redirect`, `error_page`): they caused those of the next.
+    pub redirected: u64,
     /// Of `undecided`: no connect time is logged at all.
     pub unmeasured: u64,
     /// Connect times of connected attempts.
@@ -57,6 +59,7 @@ impl PeerSummary {
             }
         }
         self.stale += u64::from(attempt.stale);
+        self.redirected += u64::from(!attempt.last_pass);
         for (summary, time) in [
             (&mut self.connect, attempt.connect_ms),
             (&mut self.header, attempt.header_ms),
@@ -87,6 +90,7 @@ impl Merge for PeerSummary {
         self.failed += other.failed;
         self.no_live += other.no_live;
         self.stale += other.stale;
+        self.redirected += other.redirected;
         self.new_certain += other.new_certain;
         self.undecided += other.undecided;
         self.unmeasured += other.unmeasured;

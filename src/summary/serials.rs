@@ -68,6 +68,8 @@ pub struct Seen {
     pub request: Option<u64>,
     /// When the client was accepted, in milliseconds since the epoch: none where the line does not tell.
     pub accepted_ms: Option<i64>,
+    /// The line was written at a whole second, as all are where the log tells no milliseconds.
+    pub whole_second: bool,
 }
 
 /// What is kept of one worker, or of one log where `$pid` is not logged.
@@ -83,8 +85,12 @@ pub struct Counter {
     pub first_requests: u64,
     /// The smallest number among those.
     pub first_serial: Smallest,
-    /// Lines without `$connection_requests`.
+    /// Lines.
+    pub lines: u64,
+    /// Of these: without `$connection_requests`.
     pub unnumbered: u64,
+    /// Of these: written at a whole second.
+    pub whole_seconds: u64,
 }
 
 impl Counter {
@@ -92,6 +98,8 @@ impl Counter {
     #[inline]
     pub fn record(&mut self, seen: Seen) {
         self.clients.insert(seen.serial);
+        self.lines += 1;
+        self.whole_seconds += u64::from(seen.whole_second);
         match seen.request {
             Some(1) => {
                 self.first_requests += 1;
@@ -113,7 +121,9 @@ impl Merge for Counter {
         self.starts.merge(other.starts);
         self.first_requests += other.first_requests;
         self.first_serial.merge(other.first_serial);
+        self.lines += other.lines;
         self.unnumbered += other.unnumbered;
+        self.whole_seconds += other.whole_seconds;
     }
 }
 
@@ -177,6 +187,16 @@ impl Page {
         }
     }
 
+    /// Is one of the numbers in a bitmap?
+    fn meets(&self, bits: &[u64; 64]) -> bool {
+        match self {
+            Page::Many(mine) => bits.iter().zip(mine.iter()).any(|(all, mine)| all & mine != 0),
+            Page::Few(list) => {
+                list.iter().any(|offset| bits[usize::from(offset >> 6)] & (1 << (offset & 63)) != 0)
+            }
+        }
+    }
+
     /// Adds the numbers to a bitmap.
     fn add_to(&self, bits: &mut [u64; 64]) {
         match self {
@@ -202,13 +222,9 @@ impl SerialSet {
 
     /// The pages of several sets united, in order, for counting.
     pub fn union<'a>(sets: impl Iterator<Item = &'a SerialSet>) -> Union {
-        let mut pages: BTreeMap<u64, Box<[u64; 64]>> = BTreeMap::new();
-        for set in sets {
-            for (number, page) in &set.pages {
-                page.add_to(pages.entry(*number).or_insert_with(|| Box::new([0; 64])));
-            }
-        }
-        Union { pages }
+        let mut union = Union::default();
+        sets.for_each(|set| union.add(set));
+        union
     }
 }
 
@@ -241,6 +257,20 @@ pub struct Union {
 }
 
 impl Union {
+    /// Adds a set.
+    pub fn add(&mut self, set: &SerialSet) {
+        for (number, page) in &set.pages {
+            page.add_to(self.pages.entry(*number).or_insert_with(|| Box::new([0; 64])));
+        }
+    }
+
+    /// Is one of the set's numbers among these?
+    pub fn meets(&self, set: &SerialSet) -> bool {
+        set.pages
+            .iter()
+            .any(|(number, page)| self.pages.get(number).is_some_and(|bits| page.meets(bits)))
+    }
+
     /// How many of the numbers lie in `from..=to`.
     pub fn count(&self, from: u64, to: u64) -> u64 {
         if from > to {
@@ -343,7 +373,11 @@ mod tests {
             slow.dedup();
             let to = from + length;
             let expected = slow.iter().filter(|number| (from..=to).contains(number)).count() as u64;
-            prop_assert_eq!(SerialSet::union([&set].into_iter()).count(from, to), expected);
+            let union = SerialSet::union([&set].into_iter());
+            prop_assert_eq!(union.count(from, to), expected);
+            prop_assert_eq!(union.meets(&of(&[from])), slow.contains(&from));
+            let one = SerialSet::union([&of(&[from])].into_iter());
+            prop_assert_eq!(one.meets(&set), slow.contains(&from));
         }
     }
 }

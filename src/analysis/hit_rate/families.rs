@@ -1,12 +1,13 @@
 //! Which workers draw from one counter.
 //!
 //! All workers of one master process share a counter, across reloads and crashes; a restart or a binary upgrade begins a
-//! new one at 1; another host has its own. What tells them apart is order: in one counter every client that is accepted
-//! later has a larger number than all that were accepted before. Whether a single number fell tells nothing, because old
-//! keepalive clients go on being logged with theirs.
+//! new one at 1; another host has its own. Two things tell them apart. In one counter every client that is accepted
+//! later has a larger number than all that were accepted before; and a client belongs to one worker for its life, so no
+//! number is seen in two. Whether a single number fell tells nothing, because old keepalive clients go on being logged
+//! with theirs.
 
 use crate::summary::Merge;
-use crate::summary::serials::{Accepted, Counter, SerialSet, Serials, Started, Union};
+use crate::summary::serials::{Accepted, Counter, Serials, Started, Union};
 use std::collections::BTreeMap;
 
 /// Share of accepts out of order above which two workers can't share a counter. Accepts of one counter come out of
@@ -17,6 +18,8 @@ const OUT_OF_ORDER: f64 = 0.3;
 pub(super) struct Family {
     /// Numbers of their clients.
     pub(super) clients: Union,
+    /// The smallest number of a client whose first request is logged; none where the log does not tell which is first.
+    pub(super) first: Option<u64>,
     /// When the counter stood where: cells in which a client with a number larger than all before was accepted.
     pub(super) marks: Vec<Mark>,
     /// Attempts of these workers by the cell in which they started.
@@ -35,58 +38,108 @@ pub(super) struct Mark {
     pub(super) single: bool,
 }
 
-/// A worker, or the workers found so far to share its counter.
-struct Group<'a> {
-    members: Vec<&'a Counter>,
+/// A worker and when clients came to it whose numbers were larger than all before. Where the log does not tell which
+/// requests are a client's first, all others are those of older clients too.
+struct Worker<'a> {
+    pid: Option<u64>,
+    counter: &'a Counter,
     clock: BTreeMap<i64, Accepted>,
 }
 
-/// Sorts the workers into families; clocks and attempts are put on cells of `scale`.
-pub(super) fn families(serials: &Serials, scale: u32) -> Vec<Family> {
-    let mut workers: Vec<Group<'_>> = serials
+/// The workers found so far to share a counter.
+#[derive(Default)]
+struct Group<'a> {
+    workers: Vec<(Option<u64>, &'a Counter)>,
+    clock: BTreeMap<i64, Accepted>,
+    clients: Union,
+}
+
+impl<'a> Group<'a> {
+    fn add(&mut self, worker: Worker<'a>) {
+        self.workers.push((worker.pid, worker.counter));
+        self.clients.add(&worker.counter.clients);
+        for (ms, cell) in worker.clock {
+            self.clock.entry(ms).or_default().merge(cell);
+        }
+    }
+
+    /// Have both had a client of the same number? Two logs of one worker may have.
+    fn meets(&self, worker: &Worker<'_>) -> bool {
+        self.workers.iter().all(|(pid, _)| *pid != worker.pid)
+            && self.clients.meets(&worker.counter.clients)
+    }
+}
+
+/// Sorts the workers into families; clocks and attempts are put on cells of `scale`. Times may be off by `slack` ms.
+pub(super) fn families(serials: &Serials, scale: u32, slack: i64) -> Vec<Family> {
+    let mut workers: Vec<Worker<'_>> = serials
         .sorted()
         .into_iter()
-        .map(|(_, _, counter)| Group {
-            members: vec![counter],
-            clock: counter.clock.at_scale(scale),
+        .map(|(_, pid, counter)| Worker {
+            pid,
+            counter,
+            clock: rising(counter.clock.at_scale(scale)),
         })
-        .filter(|group| !group.clock.is_empty())
+        .filter(|worker| !worker.clock.is_empty())
         .collect();
     // By birth, so that a worker is compared with those that were there before it.
-    workers.sort_by_key(|group| group.clock.first_key_value().map(|(&ms, cell)| (ms, cell.newest)));
+    workers
+        .sort_by_key(|worker| worker.clock.first_key_value().map(|(&ms, cell)| (ms, cell.newest)));
     let mut groups: Vec<Group<'_>> = Vec::new();
     for worker in workers {
         let fit = groups
             .iter()
             .enumerate()
-            .map(|(i, group)| (out_of_order(&group.clock, &worker.clock), i))
+            .filter(|(_, group)| !group.meets(&worker))
+            .map(|(i, group)| (out_of_order(&group.clock, &worker.clock, slack), i))
             .min_by(|a, b| a.0.total_cmp(&b.0));
         match fit {
-            Some((share, i)) if share <= OUT_OF_ORDER => {
-                groups[i].members.extend(&worker.members);
-                for (ms, cell) in worker.clock {
-                    groups[i].clock.entry(ms).or_default().merge(cell);
-                }
+            Some((share, i)) if share <= OUT_OF_ORDER => groups[i].add(worker),
+            _ => {
+                let mut group = Group::default();
+                group.add(worker);
+                groups.push(group);
             }
-            _ => groups.push(worker),
         }
     }
-    groups.into_iter().map(|group| family(&group, scale)).collect()
+    groups.into_iter().map(|group| family(group, scale)).collect()
+}
+
+/// Is a worker's own clock, where it is of first requests only, out of order? Then it is two: those of a worker before
+/// and after a restart, or of two hosts, whose log does not tell them apart.
+pub(super) fn is_mixed(counter: &Counter, scale: u32, slack: i64) -> bool {
+    let clock = counter.clock.at_scale(scale);
+    counter.unnumbered == 0 && share_below(&clock, &clock, slack) > OUT_OF_ORDER
+}
+
+/// Only the cells whose newest number is larger than all before.
+fn rising(mut clock: BTreeMap<i64, Accepted>) -> BTreeMap<i64, Accepted> {
+    let mut newest = None;
+    clock.retain(|_, cell| {
+        let rises = newest < Some(cell.newest);
+        newest = newest.max(Some(cell.newest));
+        rises
+    });
+    clock
 }
 
 /// The share of accepts that would be out of order if both drew from one counter: the larger of the shares of either.
-fn out_of_order(a: &BTreeMap<i64, Accepted>, b: &BTreeMap<i64, Accepted>) -> f64 {
-    share_below(a, b).max(share_below(b, a))
+fn out_of_order(a: &BTreeMap<i64, Accepted>, b: &BTreeMap<i64, Accepted>, slack: i64) -> f64 {
+    share_below(a, b, slack).max(share_below(b, a, slack))
 }
 
 /// Of the accepts in `later` that have a cell of `earlier` before them: the share with a smaller number than one there.
-fn share_below(earlier: &BTreeMap<i64, Accepted>, later: &BTreeMap<i64, Accepted>) -> f64 {
+fn share_below(
+    earlier: &BTreeMap<i64, Accepted>,
+    later: &BTreeMap<i64, Accepted>,
+    slack: i64,
+) -> f64 {
     let mut newest = None;
     let mut before = earlier.iter().peekable();
     let (mut tests, mut below) = (0u32, 0u32);
     for (&ms, cell) in later {
         // Not the cell just before: a first request takes a moment to come.
-        while let Some((_, earlier)) = before.next_if(|&(&at, _)| at < ms) {
+        while let Some((_, earlier)) = before.next_if(|&(&at, _)| at + slack < ms) {
             newest = newest.max(Some(earlier.newest));
         }
         if let Some(newest) = newest {
@@ -97,19 +150,19 @@ fn share_below(earlier: &BTreeMap<i64, Accepted>, later: &BTreeMap<i64, Accepted
     if tests == 0 { 0.0 } else { f64::from(below) / f64::from(tests) }
 }
 
-fn family(group: &Group<'_>, scale: u32) -> Family {
-    let clients = SerialSet::union(group.members.iter().map(|counter| &counter.clients));
-    let mut marks: Vec<Mark> = Vec::new();
-    for (&ms, cell) in &group.clock {
-        if marks.last().is_none_or(|last| cell.newest > last.serial) {
-            marks.push(Mark { ms, serial: cell.newest, single: cell.lines < 2 });
-        }
-    }
+fn family(group: Group<'_>, scale: u32) -> Family {
+    let marks = rising(group.clock)
+        .into_iter()
+        .map(|(ms, cell)| Mark { ms, serial: cell.newest, single: cell.lines < 2 })
+        .collect();
     let mut starts: BTreeMap<i64, Started> = BTreeMap::new();
-    for counter in &group.members {
+    for (_, counter) in &group.workers {
         for (ms, cell) in counter.starts.at_scale(scale) {
             starts.entry(ms).or_default().merge(cell);
         }
     }
-    Family { clients, marks, starts }
+    let numbered = group.workers.iter().all(|(_, counter)| counter.unnumbered == 0);
+    let firsts = group.workers.iter().filter_map(|(_, counter)| counter.first_serial.get());
+    let first = firsts.min().filter(|_| numbered);
+    Family { clients: group.clients, first, marks, starts }
 }

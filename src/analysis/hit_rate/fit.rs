@@ -3,7 +3,7 @@
 //! A bounded least-squares fit: in each stretch, missing numbers = sum over peers of (share of hidden new ones) x
 //! (undecided attempts). Peers whose attempts always come together can't be told apart; that shows as a large error.
 
-use super::serial::{Stretch, count};
+use super::serial::count;
 
 /// Peers beyond this are not told apart: the fit would cost more than it tells.
 const MAX_PEERS: usize = 40;
@@ -14,19 +14,19 @@ pub(super) struct Fit {
     pub(super) error: Vec<f64>,
 }
 
-/// Fits; `attempts[k][p]` are the undecided attempts of peer `p` in stretch `k`. None with too few stretches.
-pub(super) fn fit(stretches: &[Stretch], attempts: &[Vec<f64>]) -> Option<Fit> {
+/// Fits; `hidden[k]` are the hidden new connections of stretch `k` and `attempts[k][p]` the undecided attempts of peer
+/// `p` in it. None with too few stretches.
+pub(super) fn fit(hidden: &[f64], attempts: &[Vec<f64>]) -> Option<Fit> {
     let peers = attempts.first()?.len();
-    if peers > MAX_PEERS || stretches.len() < 2 * peers + 10 {
+    if peers > MAX_PEERS || hidden.len() < 2 * peers + 10 {
         return None;
     }
     // A stretch's count scatters with its attempts, and by a number or so at its ends.
     let weights: Vec<f64> =
         attempts.iter().map(|row| 1.0 / (0.5 + 0.25 * row.iter().sum::<f64>())).collect();
-    let hidden: Vec<f64> = stretches.iter().map(Stretch::hidden).collect();
     let mut normal = vec![vec![0.0; peers]; peers];
     let mut right = vec![0.0; peers];
-    for ((row, weight), hidden) in attempts.iter().zip(&weights).zip(&hidden) {
+    for ((row, weight), hidden) in attempts.iter().zip(&weights).zip(hidden) {
         for i in 0..peers {
             right[i] += weight * row[i] * hidden;
             for j in 0..peers {
@@ -38,7 +38,7 @@ pub(super) fn fit(stretches: &[Stretch], attempts: &[Vec<f64>]) -> Option<Fit> {
     let squares: f64 = attempts
         .iter()
         .zip(&weights)
-        .zip(&hidden)
+        .zip(hidden)
         .map(|((row, weight), hidden)| {
             let fitted: f64 =
                 row.iter().zip(&share).map(|(attempts, share)| attempts * share).sum();
@@ -46,7 +46,7 @@ pub(super) fn fit(stretches: &[Stretch], attempts: &[Vec<f64>]) -> Option<Fit> {
         })
         .sum();
     // A perfect fit of few stretches is no proof of precision.
-    let scatter = (squares / count((stretches.len() - peers) as u64)).max(0.02);
+    let scatter = (squares / count((hidden.len() - peers) as u64)).max(0.02);
     let error = inverse_diagonal(&normal)?
         .iter()
         .map(|variance| (scatter * variance.max(0.0)).sqrt())

@@ -6,14 +6,20 @@
 //! subrequests, resolvers. So the account says how many new connections there were **at most**, and how many in all
 //! likelihood where nothing else draws.
 
-use super::families::{Family, Mark, families};
+use super::families::{Family, Mark, families, is_mixed};
 use crate::summary::Merge;
-use crate::summary::serials::{Serials, Started};
+use crate::summary::serials::{Counter, SerialSet, Serials, Started};
 
 /// A silence inside a stretch of at least this long, in milliseconds, and of [`SILENT_TIMES`] the usual distance of
 /// attempts, is a gap in the log or a quiet time: numbers drawn in it belong to nothing that the log shows.
 const SILENT_MS: i64 = 1000;
 const SILENT_TIMES: i64 = 20;
+
+/// Fewer attempts in a row than this tell nothing of their like.
+const ROW: u64 = 10;
+
+/// Cells where the log tells whole seconds only, in powers of two of a millisecond: the smallest that are longer.
+const SECOND_SCALE: u32 = 10;
 
 /// Connections whose first request is not in the log, above which the log can't be complete.
 const MAX_LOSS: f64 = 0.02;
@@ -36,6 +42,11 @@ impl Stretch {
             && (ms < self.to.ms || (ms == self.to.ms && !self.to.single))
     }
 
+    /// Its length in seconds.
+    pub(super) fn seconds(&self) -> f64 {
+        count(u64::try_from(self.to.ms - self.from.ms).unwrap_or(0)) / 1000.0
+    }
+
     /// New connections that the attempts' own times do not show.
     pub(super) fn hidden(&self) -> f64 {
         count(self.missing) - count(self.started.failed) - count(self.started.new_certain)
@@ -52,7 +63,7 @@ pub(super) struct Account {
     /// Attempts before the first client, behind the last one, or beside a silence.
     pub(super) uncovered: Started,
     /// How many of the uncovered undecided ones were new, if they were like their neighbours.
-    pub(super) uncovered_hidden: f64,
+    pub(super) uncovered_hidden: Guess,
     /// Numbers drawn in silences.
     pub(super) silent: u64,
     /// Counters run side by side: several hosts, or several masters.
@@ -61,6 +72,13 @@ pub(super) struct Account {
     pub(super) counters: usize,
     /// The share of connections whose first request is not in the log.
     pub(super) loss: f64,
+    /// Connections whose first request is in a log twice: two counters are mixed there.
+    pub(super) twice: u64,
+    /// Clients of a counter come in no order: two counters are mixed there.
+    pub(super) mixed: bool,
+    /// Attempts so near to the ends of what is covered that they may lie on the other side: those of a second, where
+    /// the log tells whole seconds only.
+    pub(super) doubtful: Started,
     /// Width of the cells in powers of two of a millisecond.
     pub(super) scale: u32,
 }
@@ -73,17 +91,16 @@ pub(super) fn count(n: u64) -> f64 {
 impl Account {
     /// Keeps the account; none where serial numbers are not logged, or too few clients came.
     pub(super) fn of(serials: &Serials) -> Option<Account> {
-        let scale = serials
-            .sorted()
-            .iter()
-            .map(|(_, _, counter)| counter.clock.scale().max(counter.starts.scale()))
-            .max()?;
-        let mut account = Account { scale, loss: loss(serials), ..Account::default() };
-        let families = families(serials, scale);
+        let counters = serials.sorted();
+        let (scale, slack) = resolution(&counters)?;
+        let mixed = counters.iter().any(|(_, _, counter)| is_mixed(counter, scale, slack));
+        let (loss, twice) = (loss(serials), twice(serials));
+        let mut account = Account { loss, twice, mixed, scale, ..Account::default() };
+        let families = families(serials, scale, slack);
         account.counters = families.len();
         account.parallel = run_in_parallel(&families);
         for family in &families {
-            account.add(family);
+            account.add(family, slack);
         }
         account.stretches.sort_by_key(|stretch| (stretch.from.ms, stretch.from.serial));
         (!account.stretches.is_empty()).then_some(account)
@@ -99,7 +116,7 @@ impl Account {
         self.stretches.iter().map(Stretch::hidden).sum()
     }
 
-    fn add(&mut self, family: &Family) {
+    fn add(&mut self, family: &Family, slack: i64) {
         let mut stretches = Vec::new();
         let mut left: Started = total(family.starts.values());
         let usual = usual_distance(family);
@@ -114,7 +131,9 @@ impl Account {
                 .filter(|(ms, _)| stretch.holds(**ms))
                 .map(|(ms, cell)| (*ms, *cell))
                 .collect();
-            if longest_silence(&stretch, &cells) >= SILENT_MS.max(SILENT_TIMES * usual) {
+            // Two neighbouring cells may hold attempts that are as far apart as both are wide.
+            let silence = longest_silence(&stretch, &cells) - (1 << self.scale) - slack;
+            if silence >= SILENT_MS.max(SILENT_TIMES * usual) {
                 self.silent += missing;
                 continue;
             }
@@ -123,10 +142,43 @@ impl Account {
             self.covered.merge(stretch.started);
             stretches.push(stretch);
         }
+        let birth = birth(family);
+        left = minus(left, birth);
+        self.uncovered.merge(birth);
+        self.uncovered_hidden.add(hidden_at_birth(family, &stretches, birth));
+        self.doubtful.merge(doubtful(family, &stretches, slack));
         self.uncovered.merge(left);
-        self.uncovered_hidden += hidden_like_neighbours(&stretches, left);
+        self.uncovered_hidden.add(hidden_like_neighbours(&stretches, left.undecided));
         self.stretches.extend(stretches);
     }
+}
+
+/// The width of cells as a power of two of a millisecond, and by how many milliseconds times may be off. None where
+/// nothing shows a restart: without `$pid`, first requests do.
+fn resolution(counters: &[(&str, Option<u64>, &Counter)]) -> Option<(u32, i64)> {
+    if counters.iter().any(|(_, pid, counter)| pid.is_none() && counter.unnumbered > 0) {
+        return None;
+    }
+    let scales = counters.iter().map(|(_, _, of)| of.clock.scale().max(of.starts.scale()));
+    // A worker of few lines may have met whole seconds by chance.
+    let coarse = counters.iter().any(|(_, _, of)| of.lines >= 8 && of.lines == of.whole_seconds);
+    let scale = scales.max()?;
+    Some(if coarse { (scale.max(SECOND_SCALE), 1000) } else { (scale, 0) })
+}
+
+/// Attempts within `slack` milliseconds of where stretches in a row begin and end.
+fn doubtful(family: &Family, stretches: &[Stretch], slack: i64) -> Started {
+    let begins =
+        stretches.iter().enumerate().filter(|(i, of)| *i == 0 || stretches[i - 1].to != of.from);
+    let ends = stretches
+        .iter()
+        .enumerate()
+        .filter(|(i, of)| stretches.get(i + 1).is_none_or(|next| next.from != of.to));
+    let places = begins.map(|(_, of)| of.from.ms).chain(ends.map(|(_, of)| of.to.ms));
+    places.filter(|_| slack > 0).fold(Started::default(), |mut sum, ms| {
+        sum.merge(total(family.starts.range(ms - slack..=ms + slack).map(|(_, cell)| cell)));
+        sum
+    })
 }
 
 fn total<'a>(cells: impl Iterator<Item = &'a Started>) -> Started {
@@ -169,23 +221,73 @@ fn longest_silence(stretch: &Stretch, cells: &[(i64, Started)]) -> i64 {
     longest
 }
 
-/// Undecided attempts behind the last client are taken to be like as many before it, twice over: traffic changes with
-/// time, and the neighbours know best.
-fn hidden_like_neighbours(stretches: &[Stretch], uncovered: Started) -> f64 {
-    let enough = (2 * uncovered.undecided).max(20);
-    let (mut undecided, mut hidden) = (0, 0.0);
-    for stretch in stretches.iter().rev() {
-        if undecided >= enough {
-            break;
+/// A number of new connections that may be anything from `least` to `most`.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Guess {
+    pub(super) least: f64,
+    pub(super) best: f64,
+    pub(super) most: f64,
+}
+
+impl Guess {
+    fn add(&mut self, other: Guess) {
+        self.least += other.least;
+        self.best += other.best;
+        self.most += other.most;
+    }
+}
+
+/// Attempts before the first stretch: those of the moment in which the first clients came.
+fn birth(family: &Family) -> Started {
+    let Some(first) = family.marks.first() else { return Started::default() };
+    let end = if first.single { first.ms } else { first.ms + 1 };
+    total(family.starts.range(..end).map(|(_, cell)| cell))
+}
+
+/// Pools are filled when a server starts, so these attempts are not like those behind them: all may be new, and the
+/// numbers between the first clients tell how many in all likelihood.
+fn hidden_at_birth(family: &Family, stretches: &[Stretch], birth: Started) -> Guess {
+    let all = count(birth.undecided);
+    let best = match (family.first, family.marks.first()) {
+        (Some(first), Some(mark)) if first <= mark.serial => {
+            let missing = mark.serial - first + 1 - family.clients.count(first, mark.serial);
+            count(missing) - count(birth.failed) - count(birth.new_certain)
         }
-        undecided += stretch.started.undecided;
-        hidden += stretch.hidden();
+        _ => hidden_like_neighbours(stretches, birth.undecided).best,
+    };
+    Guess { least: 0.0, best: best.clamp(0.0, all), most: all }
+}
+
+/// Undecided attempts behind the last client are taken to be like as many before it, twice over: traffic changes with
+/// time, and the neighbours know best. What as many attempts in a row have been, at least and at most, they may be.
+fn hidden_like_neighbours(stretches: &[Stretch], uncovered: u64) -> Guess {
+    let all = count(uncovered);
+    let rows = |attempts: u64| {
+        let mut row = (0, 0.0);
+        stretches.iter().rev().filter_map(move |stretch| {
+            row.0 += stretch.started.undecided;
+            row.1 += stretch.hidden();
+            let full = row.0 >= attempts;
+            full.then(|| std::mem::take(&mut row)).map(|(n, hidden)| share(hidden, n))
+        })
+    };
+    let whole = share(
+        stretches.iter().map(Stretch::hidden).sum(),
+        stretches.iter().map(|stretch| stretch.started.undecided).sum(),
+    );
+    let best = rows((2 * uncovered).max(2 * ROW)).next().unwrap_or(whole);
+    let (mut least, mut most, mut seen) = (best, best, 0);
+    for share in rows(uncovered.max(ROW)) {
+        (least, most, seen) = (least.min(share), most.max(share), seen + 1);
     }
-    if undecided == 0 {
-        0.0
-    } else {
-        count(uncovered.undecided) * (hidden / count(undecided)).clamp(0.0, 1.0)
+    if seen < 3 {
+        (least, most) = (0.0, 1.0);
     }
+    Guess { least: all * least, best: all * best, most: all * most }
+}
+
+fn share(hidden: f64, undecided: u64) -> f64 {
+    (hidden / count(undecided.max(1))).clamp(0.0, 1.0)
 }
 
 /// Does one counter begin before another has ended, by more than a moment?
@@ -198,18 +300,25 @@ fn run_in_parallel(families: &[Family]) -> bool {
     spans.windows(2).any(|pair| pair[1].0 < pair[0].1)
 }
 
+/// Connections that began in the logs' time, by counter, and how many of their first requests are there.
+fn firsts(serials: &Serials) -> impl Iterator<Item = (u64, u64)> {
+    serials.sorted().into_iter().filter(|(_, _, counter)| counter.unnumbered == 0).filter_map(
+        |(_, _, counter)| {
+            let smallest = counter.first_serial.get()?;
+            let clients = SerialSet::union([&counter.clients].into_iter());
+            Some((clients.count(smallest, u64::MAX), counter.first_requests))
+        },
+    )
+}
+
 /// The share of connections whose first request is not in the log, of those that began in its time: 0 in a whole log.
 fn loss(serials: &Serials) -> f64 {
-    let (mut connections, mut first) = (0, 0);
-    for (_, _, counter) in serials.sorted() {
-        if counter.unnumbered > 0 {
-            continue;
-        }
-        if let Some(smallest) = counter.first_serial.get() {
-            let clients = crate::summary::serials::SerialSet::union([&counter.clients].into_iter());
-            connections += clients.count(smallest, u64::MAX);
-            first += counter.first_requests;
-        }
-    }
+    let (connections, first) =
+        firsts(serials).fold((0, 0), |sum, counter| (sum.0 + counter.0, sum.1 + counter.1));
     if connections == 0 { 0.0 } else { 1.0 - (count(first) / count(connections)).min(1.0) }
+}
+
+/// Connections that began more than once, of which there are none in one counter.
+fn twice(serials: &Serials) -> u64 {
+    firsts(serials).map(|(connections, first)| first.saturating_sub(connections)).sum()
 }

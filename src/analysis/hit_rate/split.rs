@@ -1,19 +1,21 @@
 //! The whole log's hidden new connections, split between peers.
 
 use super::fit::{Fit, fit};
-use super::serial::{Account, count};
-use super::{New, Peer};
+use super::serial::{Account, Stretch, count};
+use super::silent;
+use super::{New, Peer, TOO_WIDE};
 use crate::summary::peer::PeerSummary;
 
 /// Fewer visible new connections than this tell nothing of how the hidden ones are spread.
 const ENOUGH_VISIBLE: u64 = 8;
 
-/// An estimate whose interval is wider than this share of the attempts is none.
-const TOO_WIDE: f64 = 0.3;
+/// With more than one redirected attempt in so many, variation tells nothing: one peer's attempts cause the other's, and
+/// the connection of a redirected one is not kept, so that its loss seems to be the other's.
+const CAUSED: u64 = 50;
 
 /// A number of hidden new connections with its standard error.
 #[derive(Debug, Clone, Copy)]
-struct Guess {
+struct Part {
     value: f64,
     error: f64,
 }
@@ -34,13 +36,17 @@ pub(super) fn split(peers: &mut [Peer], summaries: &[&PeerSummary], account: &Ac
     }
     let visible = by_visible(peers, &open, hidden);
     let varying = by_variation(summaries, &open, account);
-    let mut guesses: Vec<Option<Guess>> = (0..open.len())
+    let mut guesses: Vec<Option<Part>> = (0..open.len())
         .map(|i| combine(visible.as_ref().map(|all| all[i]), varying.as_ref().map(|all| all[i])))
         .collect();
     make_sum(&mut guesses, hidden);
+    // Silent clients may have passed for new connections of any peer.
+    let undecided: u64 = open.iter().map(|&i| peers[i].undecided).sum();
+    let silent = silent::most(account) / count(undecided.max(1));
     for (&i, guess) in open.iter().zip(guesses) {
         if let Some(guess) = guess {
-            apply(&mut peers[i], guess);
+            let silent = silent * count(peers[i].undecided);
+            apply(&mut peers[i], guess, silent);
         }
     }
     bound(peers, total);
@@ -60,7 +66,7 @@ fn bound(peers: &mut [Peer], total: New) {
 
 /// Peers at the same distance show the same share of their new connections. That they do is an assumption, so a fifth
 /// of the difference from an even split is added to the error.
-fn by_visible(peers: &[Peer], open: &[usize], hidden: f64) -> Option<Vec<Guess>> {
+fn by_visible(peers: &[Peer], open: &[usize], hidden: f64) -> Option<Vec<Part>> {
     let visible: u64 = open.iter().map(|&i| peers[i].ticks.visible).sum();
     if visible < ENOUGH_VISIBLE || open.iter().any(|&i| !peers[i].ticks.tells) {
         return None;
@@ -70,7 +76,7 @@ fn by_visible(peers: &[Peer], open: &[usize], hidden: f64) -> Option<Vec<Guess>>
         let share = (count(peers[i].ticks.visible) + 0.5) / all;
         let scatter = hidden * (share * (1.0 - share) / all).sqrt();
         let error = scatter + 0.2 * hidden * share.min(1.0 - share) + 1.0;
-        Guess { value: hidden * share, error }
+        Part { value: hidden * share, error }
     });
     Some(guesses.collect())
 }
@@ -79,8 +85,10 @@ fn by_variation(
     summaries: &[&PeerSummary],
     open: &[usize],
     account: &Account,
-) -> Option<Vec<Guess>> {
-    if account.parallel {
+) -> Option<Vec<Part>> {
+    let redirected: u64 = summaries.iter().map(|peer| peer.redirected).sum();
+    let attempts: u64 = summaries.iter().map(|peer| peer.attempts).sum();
+    if account.parallel || redirected * CAUSED > attempts {
         return None;
     }
     let scale = open.iter().map(|&i| summaries[i].starts.scale()).max()?;
@@ -98,35 +106,35 @@ fn by_variation(
             }
         }
     }
-    let Fit { share, error } = fit(&account.stretches, &attempts)?;
+    let hidden: Vec<f64> = account.stretches.iter().map(Stretch::hidden).collect();
+    let Fit { share, error } = fit(&hidden, &attempts)?;
     let undecided = open.iter().map(|&i| count(summaries[i].undecided));
     Some(
         undecided
             .zip(share.iter().zip(&error))
-            .map(|(n, (share, error))| Guess { value: share * n, error: error * n + 1.0 })
+            .map(|(n, (share, error))| Part { value: share * n, error: error * n + 1.0 })
             .collect(),
     )
 }
 
 /// Weighs two guesses by their errors; where they contradict each other, the visible connections are believed: the
-/// variation over time is misled by peers of which one's attempts cause the other's.
-fn combine(visible: Option<Guess>, varying: Option<Guess>) -> Option<Guess> {
+/// variation over time is misled by peers whose attempts come together. What they differ by is doubt, too.
+fn combine(visible: Option<Part>, varying: Option<Part>) -> Option<Part> {
     let (a, b) = match (visible, varying) {
         (Some(a), Some(b)) => (a, b),
         (one, other) => return one.or(other),
     };
-    if (a.value - b.value).abs() > 3.0 * a.error.hypot(b.error) {
+    let apart = (a.value - b.value).abs();
+    if apart > 2.0 * a.error.hypot(b.error) {
         return Some(a);
     }
     let (wa, wb) = (a.error.powi(-2), b.error.powi(-2));
-    Some(Guess {
-        value: (a.value * wa + b.value * wb) / (wa + wb),
-        error: (wa + wb).sqrt().recip(),
-    })
+    let value = (a.value * wa + b.value * wb) / (wa + wb);
+    Some(Part { value, error: (wa + wb).sqrt().recip().hypot(apart / 2.0) })
 }
 
 /// Shifts the guesses so that they add up, the least certain ones most.
-fn make_sum(guesses: &mut [Option<Guess>], hidden: f64) {
+fn make_sum(guesses: &mut [Option<Part>], hidden: f64) {
     if guesses.iter().any(Option::is_none) {
         return;
     }
@@ -137,17 +145,18 @@ fn make_sum(guesses: &mut [Option<Guess>], hidden: f64) {
     }
 }
 
-/// Narrows a peer's interval to two errors on each side, if that agrees with what is certain.
-fn apply(peer: &mut Peer, guess: Guess) {
+/// Narrows a peer's interval to two errors on each side, if that agrees with what is certain. So many numbers may have
+/// been `silent` clients'.
+fn apply(peer: &mut Peer, guess: Part, silent: f64) {
     let value = count(peer.ticks.visible) + guess.value.clamp(0.0, count(peer.undecided));
     let margin = 2.0 * guess.error + 2.0;
-    let (least, most) = (value - margin, value + margin);
+    let (least, most) = (value - margin - silent, value + margin);
     if least > peer.new.most || most < peer.new.least {
         return;
     }
     peer.new.least = peer.new.least.max(least);
     peer.new.most = peer.new.most.min(most);
-    if peer.new.most - peer.new.least <= TOO_WIDE * count(peer.connected) {
+    if peer.new.most - peer.new.least <= TOO_WIDE * count(peer.connected) + silent {
         peer.new.best = Some(value.clamp(peer.new.least, peer.new.most));
     }
 }

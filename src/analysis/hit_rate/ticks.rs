@@ -8,13 +8,21 @@
 /// 1.22.1 and 1.31.5: 0.021 with one request at a time, 0.03 to 0.1 under load.
 const LEAST: f64 = 0.02;
 
+/// Fewer visible ones than this tell nothing of how long connecting takes.
+const ENOUGH: u64 = 10;
+
+/// The least chance for a peer at which connecting takes more than a millisecond.
+const SLOW: f64 = 0.9;
+
 /// How visible new connections of a peer are, from the times that are visible.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Ticks {
     /// Certainly new: time above 0.
     pub(super) visible: u64,
-    /// Of those: more than one tick.
-    pub(super) long: u64,
+    /// Of those: one tick.
+    pub(super) one: u64,
+    /// Of those: two ticks.
+    pub(super) two: u64,
     /// Times are logged, and the peer is no unix socket, where connecting takes no time at all.
     pub(super) tells: bool,
 }
@@ -22,13 +30,18 @@ pub(super) struct Ticks {
 impl Ticks {
     /// The least chance that a new connection is visible.
     fn least_chance(self) -> f64 {
-        let long = count(self.long) / count(self.visible.max(1));
-        match self.visible {
-            // Two ticks as common as one: connecting takes more than a millisecond, so nothing hides.
-            10.. if long >= 0.35 => 0.9,
-            10.. if long >= 0.1 => 0.5,
-            _ => LEAST,
-        }
+        if self.visible >= ENOUGH && (self.is_far() || self.is_near()) { SLOW } else { LEAST }
+    }
+
+    /// Connecting takes two milliseconds and more: one tick is rare.
+    fn is_far(self) -> bool {
+        self.one * 20 <= self.visible
+    }
+
+    /// Connecting takes between one and two milliseconds: two ticks are about as common as one, and more are rare. Times
+    /// that are scattered widely tell of a busy machine: there most connects may still be too fast to see.
+    fn is_near(self) -> bool {
+        self.one <= 2 * self.two && (self.one + self.two) * 5 >= self.visible * 4
     }
 
     /// At most this many new connections, at 95 % confidence, out of `connected` attempts.
@@ -42,7 +55,7 @@ impl Ticks {
 
     /// New connections can't hide: those seen are all.
     pub(super) fn shows_all(self) -> bool {
-        self.tells && self.least_chance() >= 0.9
+        self.tells && self.least_chance() >= SLOW
     }
 }
 
@@ -69,8 +82,26 @@ mod tests {
 
     #[test]
     fn nothing_visible_in_many_attempts_means_nearly_all_reused() {
-        let ticks = Ticks { visible: 0, long: 0, tells: true };
+        let ticks = Ticks { visible: 0, one: 0, two: 0, tells: true };
         assert!(ticks.most(1_000_000) < 200.0);
         assert!(Ticks { tells: false, ..ticks }.most(1000) >= 1000.0);
+    }
+
+    #[test]
+    fn only_slow_peers_show_all_their_new_connections() {
+        // Times above 0 of one tick, of two, and more, as recorded.
+        for (what, one, two, more, all) in [
+            ("a peer 1.36 ms away", 60, 40, 2, true),
+            ("a peer 2 ms away", 0, 15, 4, true),
+            ("a peer 20 ms away", 0, 0, 165, true),
+            ("loopback", 90, 3, 0, false),
+            ("TLS on loopback", 178, 30, 12, false),
+            ("TLS on a busy machine, half of it hidden", 81, 23, 111, false),
+            ("a busy machine, nine of ten hidden", 79, 4, 30, false),
+            ("too few", 0, 5, 0, false),
+        ] {
+            let ticks = Ticks { visible: one + two + more, one, two, tells: true };
+            assert_eq!(ticks.shows_all(), all, "{what}");
+        }
     }
 }
