@@ -1,11 +1,13 @@
 //! keepwarm against a real nginx. Every test does nothing unless `KEEPWARM_NGINX` names a binary.
 //!
-//! So far these tests are about the laboratory itself: a truth that is wrong would prove nothing.
+//! Each scenario is about two things: that the laboratory's own truth is sound, as a wrong one would prove nothing, and
+//! that keepwarm's report of the logs agrees with what the backends counted.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "these are tests")]
 
 mod lab;
 
+use lab::judge::judge;
 use lab::nginx::{Nginx, is_running};
 use lab::scenarios;
 use lab::site::{Format, JSON, RICH};
@@ -51,6 +53,7 @@ fn check(run: &Run) {
     let alone: Vec<u32> = run.pids.iter().copied().filter(|&pid| is_running(pid)).collect();
     assert!(alone.is_empty(), "still running: {alone:?}");
     assert!(run.conf.exists() && run.error_log.exists());
+    judge(run, run.truth.total, &run.truth.peers);
 }
 
 /// What also holds where every request has exactly one answered attempt: nginx's log and the backends agree.
@@ -212,6 +215,19 @@ fn clients_that_leave_cost_connections() {
 }
 
 #[test]
+fn port_checks_are_no_upstream_connections() {
+    for scenario in [
+        scenarios::silent_checks,
+        scenarios::silent_checks_off,
+        scenarios::silent_checks_small_pool,
+    ] {
+        let Some(run) = run(scenario, RICH) else { return };
+        check_one_attempt_each(&run);
+        assert!(run.sent.checks > 10, "{:?}", run.sent);
+    }
+}
+
+#[test]
 fn a_redirect_passes_through_two_upstreams() {
     let Some(run) = run(scenarios::x_accel, RICH) else { return };
     check(&run);
@@ -262,6 +278,9 @@ fn a_killed_worker_is_replaced() {
     assert!(lost <= 1, "a response may have been sent and not logged: {lost}");
     let logged = logged_truth(&run, None);
     assert!(logged.new <= run.truth.total.new && logged.reused <= run.truth.total.reused);
+    // keepwarm can only know of what was logged.
+    let peers = run.truth.peers.keys().map(|addr| (addr.clone(), logged_truth(&run, Some(addr))));
+    judge(&run, logged, &peers.collect());
 }
 
 #[test]

@@ -35,6 +35,9 @@ pub(crate) struct Load {
     pub(crate) method: &'static str,
     /// The share of requests, from 0 to 1, whose client leaves without waiting for the response.
     pub(crate) aborts: f64,
+    /// Connections per second that are closed without a request, as by a load balancer's port check. nginx numbers
+    /// them and logs nothing.
+    pub(crate) checks: f64,
     /// The same seed gives the same arrivals.
     pub(crate) seed: u64,
 }
@@ -50,6 +53,7 @@ impl Default for Load {
             turnover: 20.0,
             method: "GET",
             aborts: 0.0,
+            checks: 0.0,
             seed: 1,
         }
     }
@@ -66,6 +70,8 @@ pub(crate) struct Sent {
     pub(crate) resent: u64,
     /// Requests given up.
     pub(crate) failed: u64,
+    /// Connections without a request.
+    pub(crate) checks: u64,
 }
 
 impl Sent {
@@ -98,6 +104,7 @@ struct Arrival {
 pub(crate) struct Running {
     shared: Arc<Shared>,
     clients: Vec<JoinHandle<Sent>>,
+    checks: Option<JoinHandle<u64>>,
 }
 
 #[derive(Debug)]
@@ -122,7 +129,10 @@ impl Load {
             std::thread::spawn(move || client(&shared))
         };
         let clients = (0..self.connections).map(client).collect();
-        Running { shared, clients }
+        let every = (self.checks > 0.0).then(|| Duration::from_secs_f64(1.0 / self.checks));
+        let for_checks = Arc::clone(&shared);
+        let checks = every.map(|every| std::thread::spawn(move || check(&for_checks, every)));
+        Running { shared, clients, checks }
     }
 
     fn plan(&self) -> Vec<Arrival> {
@@ -155,6 +165,9 @@ impl Running {
         for client in std::mem::take(&mut self.clients) {
             sent.add(&client.join().expect("a client does not panic"));
         }
+        if let Some(checks) = self.checks.take() {
+            sent.checks = checks.join().expect("a check does not panic");
+        }
         sent
     }
 }
@@ -175,6 +188,18 @@ fn client(shared: &Shared) -> Sent {
         send(shared, arrival, &mut connection, &mut sent);
     }
     sent
+}
+
+/// Connects and closes at a steady pace for as long as there is something to send; how often.
+fn check(shared: &Shared, every: Duration) -> u64 {
+    let mut checks = 0;
+    let mut due = every / 2;
+    while shared.next.load(SeqCst) < shared.plan.len() {
+        std::thread::sleep(due.saturating_sub(shared.start.elapsed()));
+        checks += u64::from(TcpStream::connect(&shared.addr).is_ok());
+        due += every;
+    }
+    checks
 }
 
 /// Sends until there is a response: nginx may close an idle connection just as a request arrives, or be restarting.

@@ -15,6 +15,7 @@
 )]
 
 pub(crate) mod backend;
+pub(crate) mod judge;
 pub(crate) mod load;
 pub(crate) mod nginx;
 mod rng;

@@ -101,6 +101,22 @@ pub(crate) fn client_aborts(format: Format) -> Run {
     one_peer(format, Spec::delayed(40), POOL, KEEP, &load)
 }
 
+/// A pool that is used well, while five port checks a second connect to nginx and close without a request.
+pub(crate) fn silent_checks(format: Format) -> Run {
+    one_peer(format, Spec::delayed(4), POOL, KEEP, &Load { checks: 5.0, ..Load::default() })
+}
+
+/// The same without a pool.
+pub(crate) fn silent_checks_off(format: Format) -> Run {
+    one_peer(format, Spec::delayed(4), "", CLOSE, &Load { checks: 5.0, ..Load::default() })
+}
+
+/// The same with a pool that is too small.
+pub(crate) fn silent_checks_small_pool(format: Format) -> Run {
+    let load = Load { connections: 40, checks: 5.0, ..Load::default() };
+    one_peer(format, Spec::delayed(25), "keepalive 2;", KEEP, &load)
+}
+
 /// A third of the requests is redirected (X-Accel-Redirect) from `app` to `files`.
 pub(crate) fn x_accel(format: Format) -> Run {
     let mut lab = Lab::new();
