@@ -25,7 +25,8 @@ pub(crate) const RICH: Format = Format {
 /// One JSON object a line; all upstream values are strings, as they may be lists.
 pub(crate) const JSON: Format = Format {
     escape: "json",
-    text: "{\"time\":\"$time_iso8601\",\"msec\":$msec,\"pid\":$pid,\"connection\":$connection,\"connection_requests\":$connection_requests,\
+    text: "{\"time\":\"$time_iso8601\",\"msec\":$msec,\"pid\":$pid,\"connection\":$connection,\
+           \"connection_requests\":$connection_requests,\
            \"request\":\"$request\",\"status\":$status,\"request_time\":$request_time,\
            \"proxy_host\":\"$proxy_host\",\"upstream_addr\":\"$upstream_addr\",\
            \"upstream_status\":\"$upstream_status\",\

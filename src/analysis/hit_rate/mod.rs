@@ -19,7 +19,7 @@
 //!   anything that as many in a row have been.
 //! - The interval is wider on the side of fewer new connections, because what disturbs the account draws numbers too,
 //!   and so makes N too large: up to five silent clients a second, or fewer where quiet times exclude them
-//!   (`silent`). Besides, 0.4 % of the attempts and 3 on that side, and 0.2 % and 2 on the other. At these margins
+//!   (`silent`). Besides, 0.4 % of the attempts and 3 on that side, and 0.3 % and 3 on the other. At these margins
 //!   the recorded runs with a real nginx hold.
 //! - Where the log tells whole seconds only, attempts within a second of where the account begins and ends may be on
 //!   either side: nothing is told of a few seconds, and a day's log is nearly as good as one with `$msec`.
@@ -222,7 +222,7 @@ fn by_serials(account: Account, peers: &[Peer], alone: New) -> Result<(Account, 
     // Attempts that may lie on the other side of an end may all be new: pools are filled there.
     let doubt = count(account.doubtful.connected() + account.doubtful.failed);
     let below = 3.0 + 0.004 * attempts + outside.best - outside.least + doubt;
-    let above = 2.0 + 0.002 * attempts + outside.most - outside.best + doubt;
+    let above = 3.0 + 0.003 * attempts + outside.most - outside.best + doubt;
     let least = (best - below - silent::most(&account)).max(alone.least);
     let most = (best + above).min(attempts);
     if least > alone.most {

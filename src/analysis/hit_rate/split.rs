@@ -145,18 +145,19 @@ fn make_sum(guesses: &mut [Option<Part>], hidden: f64) {
     }
 }
 
-/// Narrows a peer's interval to two errors on each side, if that agrees with what is certain. So many numbers may have
-/// been `silent` clients'.
+/// Narrows a peer's interval to three errors on each side, if that agrees with what is certain: errors of the machine
+/// are no errors of chance. So many numbers may have been `silent` clients'.
 fn apply(peer: &mut Peer, guess: Part, silent: f64) {
     let value = count(peer.ticks.visible) + guess.value.clamp(0.0, count(peer.undecided));
-    let margin = 2.0 * guess.error + 2.0;
+    let margin = 3.0 * guess.error + 2.0;
     let (least, most) = (value - margin - silent, value + margin);
     if least > peer.new.most || most < peer.new.least {
         return;
     }
     peer.new.least = peer.new.least.max(least);
     peer.new.most = peer.new.most.min(most);
-    if peer.new.most - peer.new.least <= TOO_WIDE * count(peer.connected) + silent {
+    let likely = (4.0 * guess.error + 4.0).min(peer.new.most - peer.new.least - silent);
+    if likely <= TOO_WIDE * count(peer.connected) {
         peer.new.best = Some(value.clamp(peer.new.least, peer.new.most));
     }
 }
