@@ -10,6 +10,7 @@ use crate::record::time::{Clock, msec};
 use crate::summary::Summary;
 use crate::summary::keys::Key;
 use crate::summary::peer::started;
+use crate::summary::pool::{Flight, SLACK_MS, Worker};
 use crate::summary::serials::Seen;
 use crate::tokenizer::prefix::Prefix;
 use crate::tokenizer::{Expected, Fields, Mismatch, Tokenizer, Wanted};
@@ -51,6 +52,7 @@ pub struct Recipe {
     /// The log that the source is a part of: rotated files of one log share their workers.
     log: Arc<str>,
     serials: bool,
+    pools: bool,
 }
 
 /// The fields that a report needs. Of the three times the most exact one that the format logs.
@@ -70,14 +72,11 @@ fn wanted(format: &LogFormat, by: &By) -> Wanted {
             .iter()
             .find(|time| format.variables().any(|name| Field::of_variable(name) == Some(**time))),
     );
+    if logs_serials(format) || logs_flights(format) {
+        fields.extend([Field::Pid, Field::RequestTime]);
+    }
     if logs_serials(format) {
-        fields.extend([
-            Field::Pid,
-            Field::Connection,
-            Field::ConnectionRequests,
-            Field::ConnectionTime,
-            Field::RequestTime,
-        ]);
+        fields.extend([Field::Connection, Field::ConnectionRequests, Field::ConnectionTime]);
     }
     match by {
         By::Upstream => fields.push(Field::UpstreamName),
@@ -92,11 +91,19 @@ fn logs_serials(format: &LogFormat) -> bool {
     format.logs("connection") && format.logs("request_time")
 }
 
+/// Can attempts in flight be counted? It needs to know when they began and ended, to the millisecond.
+fn logs_flights(format: &LogFormat) -> bool {
+    ["msec", "request_time", "upstream_response_time"].into_iter().all(|name| format.logs(name))
+}
+
 impl Recipe {
     /// Compiles a format for a choice. `log` names the log that the source is a part of.
     pub fn new(format: &LogFormat, prefix: Option<Prefix>, choice: Choice, log: &str) -> Self {
         let tokenizer = Tokenizer::new(format, &wanted(format, &choice.by));
-        Recipe { tokenizer, prefix, choice, log: log.into(), serials: logs_serials(format) }
+        let serials = logs_serials(format);
+        // A connection belongs to an upstream, not to a value of `--by`.
+        let pools = logs_flights(format) && !matches!(choice.by, By::Variable(_));
+        Recipe { tokenizer, prefix, choice, log: log.into(), serials, pools }
     }
 
     /// The same for a format that was detected.
@@ -122,6 +129,8 @@ pub struct Fold {
     /// What was found so far.
     pub summary: Summary,
     clock: Clock,
+    /// The worker that wrote the last line, and often the next one too.
+    worker: Option<Worker>,
 }
 
 impl Fold {
@@ -166,22 +175,35 @@ impl Fold {
             return Ok(());
         }
         let name = group_name(&recipe.choice, fields);
-        let part = if recipe.serials { serial_part(fields, ms) } else { None };
-        let mut start = part.as_ref().map_or(0, |part| part.start);
+        let request = if recipe.serials || recipe.pools { request(fields, ms) } else { None };
+        let seen = request.filter(|_| recipe.serials).and_then(|request| request.seen(fields));
+        let gap = request.filter(|_| recipe.pools).map(|request| {
+            if !self.worker.as_ref().is_some_and(|last| last.is(&recipe.log, request.pid)) {
+                self.worker = Some(Worker::new(&recipe.log, request.pid));
+            }
+            request.gap(fields)
+        });
+        let mut start = request.map_or(0, |request| request.start);
         let count = attempts(fields, |attempt| {
             let peer = summary.peers.entry(key(&recipe.choice.by, name.as_deref(), &attempt));
             peer.record(&attempt, ms);
-            if let Some(part) = &part {
+            if let (Some(request), Some(_)) = (&request, &seen) {
                 peer.starts.record(start, started(&attempt));
-                let counter = summary.serials.counter(&recipe.log, part.pid);
+                let counter = summary.serials.counter(&recipe.log, request.pid);
                 counter.starts.record(start, started(&attempt));
-                // The next try begins where this one ended.
-                start += i64::from(attempt.response_ms.unwrap_or(0));
             }
+            if let Some(gap) = gap
+                && let Some(flight) = flight(&attempt, start, gap)
+                && let Some(pool) = self.worker.as_ref().and_then(|worker| peer.pools.of(worker))
+            {
+                pool.record(flight);
+            }
+            // The next try begins where this one ended.
+            start += i64::from(attempt.response_ms.unwrap_or(0));
         })
         .map_err(|reject| mismatch(reject, line))?;
-        if let Some(part) = part {
-            summary.serials.counter(&recipe.log, part.pid).record(part.seen);
+        if let (Some(request), Some(seen)) = (request, seen) {
+            summary.serials.counter(&recipe.log, request.pid).record(seen);
         }
         summary.lines.matched += 1;
         summary.lines.without_upstream += u64::from(count == 0);
@@ -210,29 +232,66 @@ impl Fold {
     }
 }
 
-/// A line's part in the account of serial numbers.
-struct SerialPart {
+/// The request that a line tells of.
+#[derive(Debug, Clone, Copy)]
+struct Request {
     pid: Option<u64>,
-    /// When the request began, in milliseconds since the epoch: then its first attempt began.
+    /// When it began, in milliseconds since the epoch: its first attempt can't have begun before.
     start: i64,
-    seen: Seen,
+    /// When the line was written.
+    end: i64,
 }
 
-/// None where the line lacks a number that the account needs.
+/// None where the line lacks a time.
 #[inline]
-fn serial_part(fields: &Fields<'_>, ms: Option<i64>) -> Option<SerialPart> {
-    let ms = ms?;
-    let serial = integer(fields.get(Field::Connection)?)?;
-    let start = ms - i64::from(millis(fields.get(Field::RequestTime)?)?);
-    let pid = fields.get(Field::Pid).and_then(integer);
-    let request = fields.get(Field::ConnectionRequests).and_then(integer);
-    let age = fields.get(Field::ConnectionTime).and_then(millis);
-    let accepted_ms = match (age, request) {
-        (Some(age), _) => Some(ms - i64::from(age)),
-        (None, Some(1) | None) => Some(start),
-        (None, Some(_)) => None,
+fn request(fields: &Fields<'_>, ms: Option<i64>) -> Option<Request> {
+    let end = ms?;
+    let start = end - i64::from(millis(fields.get(Field::RequestTime)?)?);
+    Some(Request { pid: fields.get(Field::Pid).and_then(integer), start, end })
+}
+
+impl Request {
+    /// Its part in the account of serial numbers; none where the line lacks the number.
+    #[inline]
+    fn seen(self, fields: &Fields<'_>) -> Option<Seen> {
+        let serial = integer(fields.get(Field::Connection)?)?;
+        let request = fields.get(Field::ConnectionRequests).and_then(integer);
+        let age = fields.get(Field::ConnectionTime).and_then(millis);
+        let accepted_ms = match (age, request) {
+            (Some(age), _) => Some(self.end - i64::from(age)),
+            (None, Some(1) | None) => Some(self.start),
+            (None, Some(_)) => None,
+        };
+        Some(Seen { serial, request, accepted_ms })
+    }
+
+    /// Milliseconds of the request that its attempts do not explain: reading its body, sending the response. So much
+    /// later than the sum of those before it may an attempt have begun. Below 0 the clocks disagree.
+    #[inline]
+    fn gap(self, fields: &Fields<'_>) -> i64 {
+        let list = fields.get(Field::ResponseTime).unwrap_or_default();
+        let attempts_ms = match millis(list) {
+            Some(ms) => i64::from(ms),
+            None => {
+                list.split(|byte| b", :".contains(byte)).filter_map(millis).map(i64::from).sum()
+            }
+        };
+        self.end - self.start - attempts_ms
+    }
+}
+
+/// The time that an attempt spent on a connection, if it got one; `gap` is its request's.
+#[inline]
+fn flight(attempt: &Attempt<'_>, earliest_start: i64, gap: i64) -> Option<Flight> {
+    let new = match attempt.outcome {
+        Outcome::New => true,
+        Outcome::Undecided => false,
+        Outcome::Failed | Outcome::NoLive => return None,
     };
-    Some(SerialPart { pid, start, seen: Seen { serial, request, accepted_ms } })
+    let latest_start = earliest_start + gap.max(0);
+    // Attempts take no longer than their request, but for the clocks' slack.
+    let lasted = attempt.response_ms.filter(|_| gap >= -SLACK_MS);
+    Some(Flight { earliest_start, latest_start, lasted, new })
 }
 
 #[cold]

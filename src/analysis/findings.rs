@@ -11,7 +11,7 @@ pub(super) fn findings(
     input: &InputStats,
     total: &Stats,
     upstreams: &[UpstreamReport],
-    conflict: Option<&Conflict>,
+    conflicts: &[Conflict],
     policy: &Policy,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -22,7 +22,7 @@ pub(super) fn findings(
             found.extend(connect_p95(upstream, peer, policy));
         }
     }
-    found.extend(conflict.map(disagreement));
+    found.extend(conflicts.iter().map(disagreement));
     found.extend(not_logged(input, total));
     found.extend(malformed(input));
     found.sort_by_key(|finding| finding.severity);
@@ -137,7 +137,7 @@ fn disagreement(conflict: &Conflict) -> Finding {
     let (message, fix) = match conflict {
         Conflict::TooFewNumbers { allowed, proven } => (
             format!(
-                "serial numbers allow {} new connections, connect times prove {}: part of the traffic is logged elsewhere",
+                "serial numbers allow {} new connections, connect times and attempts in flight prove {}: part of the traffic is logged elsewhere",
                 thousands(*allowed),
                 thousands(*proven)
             ),
@@ -168,14 +168,19 @@ fn disagreement(conflict: &Conflict) -> Finding {
             ),
             "log every request (no `if=`), and give all access logs of this nginx at once",
         ),
+        Conflict::Latency { peer, latency_ms } => (
+            format!(
+                "connects to {peer} can't take {latency_ms} ms: its connect times or the serial numbers say otherwise, so \
+                 the latency was not used"
+            ),
+            "measure it from the nginx host, with the TLS handshake where the upstream has one",
+        ),
     };
-    Finding {
-        rule: "serial_conflict",
-        severity: Severity::Warning,
-        upstream: None,
-        message,
-        fix: fix.to_owned(),
-    }
+    let rule = match conflict {
+        Conflict::Latency { .. } => "latency_conflict",
+        _ => "serial_conflict",
+    };
+    Finding { rule, severity: Severity::Warning, upstream: None, message, fix: fix.to_owned() }
 }
 
 /// The log carries attempts but no connect times.

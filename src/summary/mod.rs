@@ -10,7 +10,9 @@ pub mod cells;
 pub mod keys;
 pub mod latency;
 pub mod peer;
+pub mod pool;
 pub mod serials;
+pub mod sizes;
 pub mod timeline;
 
 use keys::{Key, Keys};

@@ -5,6 +5,7 @@
 //! later has a larger number than all that were accepted before. Whether a single number fell tells nothing, because old
 //! keepalive clients go on being logged with theirs.
 
+use super::pool::Kin;
 use crate::summary::Merge;
 use crate::summary::serials::{Accepted, Counter, SerialSet, Serials, Started, Union};
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ pub(super) struct Family {
     pub(super) marks: Vec<Mark>,
     /// Attempts of these workers by the cell in which they started.
     pub(super) starts: BTreeMap<i64, Started>,
+    /// The workers, and how many connections may be older than their log; none where that can't be told.
+    pub(super) kin: Option<Kin>,
 }
 
 /// The counter at a moment.
@@ -38,6 +41,7 @@ pub(super) struct Mark {
 /// A worker, or the workers found so far to share its counter.
 struct Group<'a> {
     members: Vec<&'a Counter>,
+    names: Vec<(&'a str, Option<u64>)>,
     clock: BTreeMap<i64, Accepted>,
 }
 
@@ -46,8 +50,9 @@ pub(super) fn families(serials: &Serials, scale: u32) -> Vec<Family> {
     let mut workers: Vec<Group<'_>> = serials
         .sorted()
         .into_iter()
-        .map(|(_, _, counter)| Group {
+        .map(|(log, pid, counter)| Group {
             members: vec![counter],
+            names: vec![(log, pid)],
             clock: counter.clock.at_scale(scale),
         })
         .filter(|group| !group.clock.is_empty())
@@ -64,6 +69,7 @@ pub(super) fn families(serials: &Serials, scale: u32) -> Vec<Family> {
         match fit {
             Some((share, i)) if share <= OUT_OF_ORDER => {
                 groups[i].members.extend(&worker.members);
+                groups[i].names.extend(&worker.names);
                 for (ms, cell) in worker.clock {
                     groups[i].clock.entry(ms).or_default().merge(cell);
                 }
@@ -111,5 +117,15 @@ fn family(group: &Group<'_>, scale: u32) -> Family {
             starts.entry(ms).or_default().merge(cell);
         }
     }
-    Family { clients, marks, starts }
+    Family { clients, marks, starts, kin: kin(&group.members, &group.names) }
+}
+
+/// When the first client came that began in the log, its number was the largest drawn so far.
+fn kin(members: &[&Counter], names: &[(&str, Option<u64>)]) -> Option<Kin> {
+    if members.iter().any(|counter| counter.unnumbered > 0) {
+        return None;
+    }
+    let first = members.iter().filter_map(|counter| counter.first_serial.get()).min()?;
+    let workers = names.iter().map(|(log, pid)| ((*log).to_owned(), *pid)).collect();
+    Some(Kin { workers, older: first.saturating_sub(1) })
 }

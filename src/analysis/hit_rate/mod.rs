@@ -7,6 +7,9 @@
 //! | connect time above 0 | new, for certain | never: a reused connection is logged with one reading of the clock |
 //! | connect time `-` | no connection at all; not part of the rate | |
 //! | serial numbers | how many were new in all, of those that show 0.000 | numbers are drawn by clients that log nothing; part of the traffic is in another log |
+//! | bytes sent | which ones were new, at gRPC and HTTP/2 peers | requests come in too many sizes; no new one is visible |
+//! | a given connect latency | how many hidden ones stand behind each visible one | it is another one: TLS takes longer than TCP |
+//! | attempts in flight | how many connections a worker that began in the log opened at least | part of the traffic is in another log; the host's clock was set back |
 //! | ticks of the clock | bounds on how many new ones can hide behind 0.000 | `timer_resolution` is set; the peer is a unix socket |
 //!
 //! # The model
@@ -21,11 +24,19 @@
 //! - Per peer N is split by what is visible ([`mod@ticks`]): peers at the same distance show the same share of their new
 //!   connections; and by how the missing numbers vary with each peer's attempts over time ([`mod@fit`]). The two are
 //!   weighed by their errors. Where neither can tell peers apart there is no estimate, only the interval.
-//! - Without serial numbers there are only the ticks' bounds, and no estimate unless nothing can hide.
+//! - What is known of a peer by itself bounds that, or stands in for it: the bytes that were sent ([`mod@bytes`]) count
+//!   its new connections one by one, and the attempts in flight ([`mod@pool`]) give a least number, also of a unix
+//!   socket.
+//! - Without serial numbers there are only the ticks' bounds, and no estimate unless nothing can hide, or a connect
+//!   latency is given ([`mod@latency`]). With them a latency is only compared.
 //! - Evidence that disagrees is reported and not used ([`Conflict`]).
 
+mod bytes;
 mod families;
 mod fit;
+mod latency;
+mod peer;
+mod pool;
 mod serial;
 mod split;
 mod ticks;
@@ -33,8 +44,8 @@ mod ticks;
 use super::report::HitRate;
 use crate::summary::peer::PeerSummary;
 use crate::summary::serials::Serials;
+use peer::Peer;
 use serial::{Account, count};
-use ticks::Ticks;
 
 /// Evidence that disagrees, so that it was not used.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +74,24 @@ pub enum Conflict {
         /// The share of connections that have no first request, from 0 to 1.
         loss: f64,
     },
+    /// A given connect latency does not fit the peer's connect times, or what serial numbers say of it.
+    Latency {
+        /// The peer's address.
+        peer: String,
+        /// The latency in milliseconds.
+        latency_ms: f64,
+    },
+}
+
+/// A peer of the report, with what is known of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row<'a> {
+    /// The peer's address as logged.
+    pub(super) addr: &'a str,
+    /// Its counts.
+    pub(super) peer: &'a PeerSummary,
+    /// How long a connect to it takes, in milliseconds, if that was given.
+    pub(super) latency_ms: Option<f64>,
 }
 
 /// The number of new connections of a peer, an upstream or the whole log.
@@ -73,25 +102,12 @@ struct New {
     best: Option<f64>,
 }
 
-/// What is known of a peer before the serial numbers are asked.
-struct Peer {
-    connected: u64,
-    undecided: u64,
-    /// Attempts whose connect time is not logged.
-    unmeasured: u64,
-    ticks: Ticks,
-    new: New,
-}
-
-impl Peer {
-    fn of(addr: &str, peer: &PeerSummary) -> Peer {
-        let connected = peer.new_certain + peer.undecided;
-        let long = peer.connect.count() - peer.connect.count_at(0) - peer.connect.count_at(1);
-        let tells = peer.unmeasured == 0 && !addr.starts_with("unix:");
-        let ticks = Ticks { visible: peer.new_certain, long, tells };
-        let best = (peer.undecided == 0 || ticks.shows_all()).then(|| count(peer.new_certain));
-        let new = New { least: count(peer.new_certain), most: ticks.most(connected), best };
-        Peer { connected, undecided: peer.undecided, unmeasured: peer.unmeasured, ticks, new }
+impl New {
+    /// What both allow; none where they contradict each other.
+    fn and(self, other: New) -> Option<New> {
+        let (least, most) = (self.least.max(other.least), self.most.min(other.most));
+        let best = self.best.or(other.best).map(|best| best.clamp(least, most.max(least)));
+        (least <= most).then_some(New { least, most, best })
     }
 }
 
@@ -100,48 +116,74 @@ pub(super) struct Rates {
     pub(super) total: HitRate,
     /// Per upstream, and per peer of it.
     pub(super) upstreams: Vec<(HitRate, Vec<HitRate>)>,
-    pub(super) conflict: Option<Conflict>,
+    /// Evidence that disagrees: of serial numbers at most one, and one per latency.
+    pub(super) conflicts: Vec<Conflict>,
 }
 
 /// Judges all peers of all upstreams together: serial numbers tell of the whole log only.
-pub(super) fn rates(serials: &Serials, upstreams: &[Vec<(&str, &PeerSummary)>]) -> Rates {
-    let summaries: Vec<&PeerSummary> = upstreams.iter().flatten().map(|(_, peer)| *peer).collect();
-    let mut peers: Vec<Peer> =
-        upstreams.iter().flatten().map(|(addr, peer)| Peer::of(addr, peer)).collect();
+pub(super) fn rates(serials: &Serials, upstreams: &[Vec<Row<'_>>]) -> Rates {
+    let rows: Vec<&Row<'_>> = upstreams.iter().flatten().collect();
+    let mut peers: Vec<Peer> = rows.iter().map(|row| Peer::of(row)).collect();
+    let alone = peers.clone();
+    let account = Account::of(serials);
+    let shared = learn_pools(&mut peers, &rows, account.as_ref().map_or(&[], |all| &all.kin));
     let mut total = sum(&peers);
-    let mut basis = if total.most < count(connected(&peers)) {
-        vec!["connect_time", "ticks"]
-    } else {
-        vec!["connect_time"]
-    };
-    let (account, conflict) =
-        match Account::of(serials).map(|account| by_serials(account, &peers, total)) {
-            None => (None, None),
-            Some(Ok((account, new))) => {
-                total = new;
-                basis = vec!["serial", "connect_time"];
-                (Some(account), None)
-            }
-            Some(Err((conflict, most))) => {
-                total.most = total.most.max(most).min(count(connected(&peers)));
-                total.best = None;
-                (None, Some(conflict))
-            }
-        };
-    if let Some(account) = &account {
-        split::split(&mut peers, &summaries, account, total);
+    total.least = (total.least + shared).min(total.most);
+    let mut conflicts = Vec::new();
+    let judged = account.map(|account| by_serials(account, &peers, total));
+    let serial = matches!(judged, Some(Ok(_)));
+    match judged {
+        Some(Ok((account, new))) => {
+            total = new;
+            let summaries: Vec<&PeerSummary> = rows.iter().map(|row| row.peer).collect();
+            split::split(&mut peers, &summaries, &account, total);
+            let known = peers.iter().zip(&rows);
+            conflicts.extend(known.filter_map(|(peer, row)| peer.compare_latency(row).err()));
+        }
+        Some(Err((conflict, most))) => {
+            conflicts.push(conflict);
+            // The log may not be whole: attempts that it lacks may have opened the connections of those in flight.
+            peers = alone;
+            conflicts.extend(learn_latencies(&mut peers, &rows));
+            total = sum(&peers);
+            total.most = total.most.max(most).min(count(connected(&peers)));
+            total.best = total.best.filter(|_| peers.iter().any(|peer| peer.used("latency")));
+        }
+        None => {
+            conflicts.extend(learn_latencies(&mut peers, &rows));
+            let least = total.least;
+            total = sum(&peers);
+            total.least = least.clamp(total.least, total.most);
+        }
     }
+    let words = Words { serial, ticks: total.most < count(connected(&peers)) };
     let mut rates = Vec::new();
     let mut rest = peers.as_slice();
     for upstream in upstreams {
         let (own, others) = rest.split_at(upstream.len());
         let new = upstream_new(own, &peers, total);
         let per_peer =
-            own.iter().map(|peer| rate(peer.new, std::slice::from_ref(peer), &basis)).collect();
-        rates.push((rate(new, own, &basis), per_peer));
+            own.iter().map(|peer| rate(peer.new, std::slice::from_ref(peer), words)).collect();
+        rates.push((rate(new, own, words), per_peer));
         rest = others;
     }
-    Rates { total: rate(total, &peers, &basis), upstreams: rates, conflict }
+    Rates { total: rate(total, &peers, words), upstreams: rates, conflicts }
+}
+
+/// Takes in the given connect latencies; gives those that do not fit.
+fn learn_latencies(peers: &mut [Peer], rows: &[&Row<'_>]) -> Vec<Conflict> {
+    peers.iter_mut().zip(rows).filter_map(|(peer, row)| peer.learn_latency(row).err()).collect()
+}
+
+/// Raises what is least to what attempts in flight prove. Gives what they prove of peers with several rows together.
+fn learn_pools(peers: &mut [Peer], rows: &[&Row<'_>], kin: &[pool::Kin]) -> f64 {
+    let opened = pool::opened(rows, kin);
+    for ((peer, row), beyond) in peers.iter_mut().zip(rows).zip(&opened.rows) {
+        let least = count(row.peer.new_certain + beyond).clamp(peer.new.least, peer.new.most);
+        let best = peer.new.best.map(|best| best.max(least));
+        peer.learn(New { least, best, ..peer.new }, "pool");
+    }
+    count(opened.shared)
 }
 
 fn connected(peers: &[Peer]) -> u64 {
@@ -179,15 +221,22 @@ fn by_serials(
         let others = to_count(hidden - count(covered.undecided));
         return Err((Conflict::TooManyNumbers { others }, 0.0));
     }
-    let best = alone.least + hidden.clamp(0.0, count(covered.undecided)) + account.uncovered_hidden;
+    let visible: u64 = peers.iter().map(|peer| peer.ticks.visible).sum();
+    let best =
+        count(visible) + hidden.clamp(0.0, count(covered.undecided)) + account.uncovered_hidden;
     let uncovered = 0.2 * count(account.uncovered.undecided);
-    let least = (best - 3.0 - 0.012 * attempts - uncovered).max(alone.least);
+    let least = best - 3.0 - 0.012 * attempts - uncovered;
     let most = (best + 2.0 + 0.002 * attempts + uncovered).min(attempts);
+    if most < alone.least {
+        let (allowed, proven) = (to_count(most), to_count(alone.least));
+        return Err((Conflict::TooFewNumbers { allowed, proven }, 0.0));
+    }
     if least > alone.most {
         let conflict =
             Conflict::TooFewVisible { asked: to_count(best), possible: to_count(alone.most) };
         return Err((conflict, most));
     }
+    let (least, most) = (least.max(alone.least), most.min(alone.most));
     let best = best.clamp(least, most);
     Ok((account, New { least, most, best: Some(best) }))
 }
@@ -215,8 +264,38 @@ fn upstream_new(own: &[Peer], all: &[Peer], total: New) -> New {
     New { least, most, best: best.map(|best| best.clamp(least, most)) }
 }
 
+/// Evidence of the whole log.
+#[derive(Debug, Clone, Copy)]
+struct Words {
+    serial: bool,
+    ticks: bool,
+}
+
+impl Words {
+    /// The evidence behind the rate of some peers, strongest first.
+    fn basis(self, peers: &[Peer]) -> Vec<&'static str> {
+        let measured = peers.iter().any(|peer| peer.connected > peer.unmeasured);
+        let counted = peers
+            .iter()
+            .all(|peer| peer.used("bytes") && peer.new.best.is_some() || peer.undecided == 0);
+        if peers.iter().all(|peer| peer.undecided == 0) {
+            return vec!["connect_time"];
+        }
+        let used = |word: &&str| match *word {
+            "serial" => self.serial && !counted,
+            "connect_time" => measured || self.serial,
+            "ticks" => self.ticks && measured && !self.serial && !counted,
+            word => peers.iter().any(|peer| peer.used(word)),
+        };
+        ["serial", "bytes", "latency", "connect_time", "ticks", "pool"]
+            .into_iter()
+            .filter(used)
+            .collect()
+    }
+}
+
 /// New connections of some peers as a rate.
-fn rate(new: New, peers: &[Peer], basis: &[&'static str]) -> HitRate {
+fn rate(new: New, peers: &[Peer], words: Words) -> HitRate {
     let attempts = connected(peers);
     let undecided: u64 = peers.iter().map(|peer| peer.undecided).sum();
     let unmeasured: u64 = peers.iter().map(|peer| peer.unmeasured).sum();
@@ -226,18 +305,14 @@ fn rate(new: New, peers: &[Peer], basis: &[&'static str]) -> HitRate {
         return HitRate { estimate: None, low: 0.0, high: 1.0, naive, basis: Vec::new() };
     }
     let share = |new: f64| (1.0 - new / count(attempts)).clamp(0.0, 1.0);
-    let basis = if undecided == 0 {
-        vec!["connect_time"]
-    } else if !measured && !basis.contains(&"serial") {
-        Vec::new()
-    } else {
-        basis.to_vec()
-    };
     HitRate {
         estimate: new.best.map(share),
         low: share(new.most),
         high: share(new.least),
         naive,
-        basis,
+        basis: words.basis(peers),
     }
 }
+
+#[cfg(test)]
+mod tests;
