@@ -326,3 +326,6 @@ fn key<'a>(by: &By, name: Option<&'a [u8]>, attempt: &Attempt<'a>) -> Key<'a> {
     };
     Key { group, peer: attempt.addr }
 }
+
+#[cfg(test)]
+mod tests;

@@ -170,7 +170,7 @@ fn disagreement(conflict: &Conflict) -> Finding {
         ),
         Conflict::Latency { peer, latency_ms } => (
             format!(
-                "connects to {peer} can't take {latency_ms} ms: its connect times or the serial numbers say otherwise, so \
+                "connects to {peer} can't take {latency_ms} ms: the rest of the log says otherwise, so \
                  the latency was not used"
             ),
             "measure it from the nginx host, with the TLS handshake where the upstream has one",

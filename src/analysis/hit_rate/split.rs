@@ -9,7 +9,7 @@ use crate::summary::peer::PeerSummary;
 const ENOUGH_VISIBLE: u64 = 8;
 
 /// An estimate whose interval is wider than this share of the attempts is none.
-pub(super) const TOO_WIDE: f64 = 0.3;
+const TOO_WIDE: f64 = 0.3;
 
 /// A number of hidden new connections with its standard error.
 #[derive(Debug, Clone, Copy)]
