@@ -16,19 +16,19 @@
 //!
 //! What is estimated is N, the number of new connections; the rate is 1 - N / (attempts that got a connection).
 //!
-//! - For the whole log N is what the serial numbers leave ([`mod@serial`]): numbers that no client had, less failed
+//! - For the whole log N is what the serial numbers leave (`serial`): numbers that no client had, less failed
 //!   connects. Attempts that the account does not cover (behind the last client) are taken to be like those before them.
 //!   The interval is wider on the side of fewer new connections, because all that can disturb the account draws numbers
 //!   too, and so makes N too large: 1.2 % of the attempts and 3 more, and 0.2 % and 2 less, and a fifth of what is not
 //!   covered either way. These margins are those at which the recorded runs with a real nginx hold.
-//! - Per peer N is split by what is visible ([`mod@ticks`]): peers at the same distance show the same share of their new
-//!   connections; and by how the missing numbers vary with each peer's attempts over time ([`mod@fit`]). The two are
+//! - Per peer N is split by what is visible (`ticks`): peers at the same distance show the same share of their new
+//!   connections; and by how the missing numbers vary with each peer's attempts over time (`fit`). The two are
 //!   weighed by their errors. Where neither can tell peers apart there is no estimate, only the interval.
-//! - What is known of a peer by itself bounds that, or stands in for it: the bytes that were sent ([`mod@bytes`]) count
-//!   its new connections one by one, and the attempts in flight ([`mod@pool`]) give a least number, also of a unix
+//! - What is known of a peer by itself bounds that, or stands in for it: the bytes that were sent (`bytes`) count
+//!   its new connections one by one, and the attempts in flight (`pool`) give a least number, also of a unix
 //!   socket.
 //! - Without serial numbers there are only the ticks' bounds, and no estimate unless nothing can hide, or a connect
-//!   latency is given ([`mod@latency`]). With them a latency is only compared.
+//!   latency is given (`latency`). With them a latency is only compared.
 //! - Evidence that disagrees is reported and not used ([`Conflict`]).
 
 mod bytes;
