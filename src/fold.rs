@@ -10,6 +10,7 @@ use crate::record::time::{Clock, msec};
 use crate::summary::Summary;
 use crate::summary::keys::Key;
 use crate::summary::peer::started;
+use crate::summary::pool::{Flight, SLACK_MS, Worker};
 use crate::summary::serials::Seen;
 use crate::tokenizer::prefix::Prefix;
 use crate::tokenizer::{Expected, Fields, Mismatch, Tokenizer, Wanted};
@@ -51,6 +52,7 @@ pub struct Recipe {
     /// The log that the source is a part of: rotated files of one log share their workers.
     log: Arc<str>,
     serials: bool,
+    pools: bool,
 }
 
 /// The fields that a report needs. Of the three times the most exact one that the format logs.
@@ -69,14 +71,11 @@ fn wanted(format: &LogFormat, by: &By) -> Wanted {
     let times = [Field::Msec, Field::TimeIso8601, Field::TimeLocal];
     // A JSON line may lack a key of its format.
     fields.extend(times.iter().filter(logged).take(if format.is_json() { times.len() } else { 1 }));
+    if logs_serials(format) || logs_flights(format) {
+        fields.extend([Field::Pid, Field::RequestTime]);
+    }
     if logs_serials(format) {
-        fields.extend([
-            Field::Pid,
-            Field::Connection,
-            Field::ConnectionRequests,
-            Field::ConnectionTime,
-            Field::RequestTime,
-        ]);
+        fields.extend([Field::Connection, Field::ConnectionRequests, Field::ConnectionTime]);
     }
     match by {
         By::Upstream => fields.push(Field::UpstreamName),
@@ -91,11 +90,19 @@ fn logs_serials(format: &LogFormat) -> bool {
     format.logs("connection") && format.logs("request_time")
 }
 
+/// Can attempts in flight be counted? It needs to know when they began and ended, to the millisecond.
+fn logs_flights(format: &LogFormat) -> bool {
+    ["msec", "request_time", "upstream_response_time"].into_iter().all(|name| format.logs(name))
+}
+
 impl Recipe {
     /// Compiles a format for a choice. `log` names the log that the source is a part of.
     pub fn new(format: &LogFormat, prefix: Option<Prefix>, choice: Choice, log: &str) -> Self {
         let tokenizer = Tokenizer::new(format, &wanted(format, &choice.by));
-        Recipe { tokenizer, prefix, choice, log: log.into(), serials: logs_serials(format) }
+        let serials = logs_serials(format);
+        // A connection belongs to an upstream, not to a value of `--by`.
+        let pools = logs_flights(format) && !matches!(choice.by, By::Variable(_));
+        Recipe { tokenizer, prefix, choice, log: log.into(), serials, pools }
     }
 
     /// The same for a format that was detected.
@@ -121,6 +128,8 @@ pub struct Fold {
     /// What was found so far.
     pub summary: Summary,
     clock: Clock,
+    /// The worker that wrote the last line, and often the next one too.
+    worker: Option<Worker>,
 }
 
 impl Fold {
@@ -165,10 +174,20 @@ impl Fold {
             return Ok(());
         }
         let name = group_name(&recipe.choice, fields);
-        let part = if recipe.serials { serial_part(fields, ms) } else { None };
+        let request = if recipe.serials || recipe.pools { request(fields, ms) } else { None };
+        let seen = request.filter(|_| recipe.serials).and_then(|request| request.seen(fields));
+        let gap = request.filter(|_| recipe.pools).map(|request| {
+            if !self.worker.as_ref().is_some_and(|last| last.is(&recipe.log, request.pid)) {
+                self.worker = Some(Worker::new(&recipe.log, request.pid));
+            }
+            request.gap(fields)
+        });
         let Summary { peers, serials, .. } = summary;
-        let mut counter = part.as_ref().map(|part| serials.counter(&recipe.log, part.pid));
-        let mut start = part.as_ref().map_or(0, |part| part.start);
+        let mut counter = match (&request, &seen) {
+            (Some(request), Some(_)) => Some(serials.counter(&recipe.log, request.pid)),
+            _ => None,
+        };
+        let mut start = request.map_or(0, |request| request.start);
         let count = attempts(fields, |attempt| {
             let peer = peers.entry(key(&recipe.choice.by, name.as_deref(), &attempt));
             peer.record(&attempt, ms);
@@ -176,13 +195,19 @@ impl Fold {
                 let started = started(&attempt);
                 peer.starts.record(start, started);
                 counter.starts.record(start, started);
-                // The next try begins where this one ended.
-                start += i64::from(attempt.response_ms.unwrap_or(0));
             }
+            if let Some(gap) = gap
+                && let Some(flight) = flight(&attempt, start, gap)
+                && let Some(pool) = self.worker.as_ref().and_then(|worker| peer.pools.of(worker))
+            {
+                pool.record(flight);
+            }
+            // The next try begins where this one ended.
+            start += i64::from(attempt.response_ms.unwrap_or(0));
         })
         .map_err(|reject| mismatch(reject, line))?;
-        if let (Some(part), Some(counter)) = (part, counter) {
-            counter.record(part.seen);
+        if let (Some(counter), Some(seen)) = (counter, seen) {
+            counter.record(seen);
         }
         summary.lines.matched += 1;
         summary.lines.without_upstream += u64::from(count == 0);
@@ -211,30 +236,67 @@ impl Fold {
     }
 }
 
-/// A line's part in the account of serial numbers.
-struct SerialPart {
+/// The request that a line tells of.
+#[derive(Debug, Clone, Copy)]
+struct Request {
     pid: Option<u64>,
-    /// When the request began, in milliseconds since the epoch: then its first attempt began.
+    /// When it began, in milliseconds since the epoch: its first attempt can't have begun before.
     start: i64,
-    seen: Seen,
+    /// When the line was written.
+    end: i64,
 }
 
-/// None where the line lacks a number that the account needs.
+/// None where the line lacks a time.
 #[inline]
-fn serial_part(fields: &Fields<'_>, ms: Option<i64>) -> Option<SerialPart> {
-    let ms = ms?;
-    let serial = integer(fields.get(Field::Connection)?)?;
-    let start = ms - i64::from(millis(fields.get(Field::RequestTime)?)?);
-    let pid = fields.get(Field::Pid).and_then(integer);
-    let request = fields.get(Field::ConnectionRequests).and_then(integer);
-    let age = fields.get(Field::ConnectionTime).and_then(millis);
-    let accepted_ms = match (age, request) {
-        (Some(age), _) => Some(ms - i64::from(age)),
-        (None, Some(1) | None) => Some(start),
-        (None, Some(_)) => None,
+fn request(fields: &Fields<'_>, ms: Option<i64>) -> Option<Request> {
+    let end = ms?;
+    let start = end - i64::from(millis(fields.get(Field::RequestTime)?)?);
+    Some(Request { pid: fields.get(Field::Pid).and_then(integer), start, end })
+}
+
+impl Request {
+    /// Its part in the account of serial numbers; none where the line lacks the number.
+    #[inline]
+    fn seen(self, fields: &Fields<'_>) -> Option<Seen> {
+        let serial = integer(fields.get(Field::Connection)?)?;
+        let request = fields.get(Field::ConnectionRequests).and_then(integer);
+        let age = fields.get(Field::ConnectionTime).and_then(millis);
+        let accepted_ms = match (age, request) {
+            (Some(age), _) => Some(self.end - i64::from(age)),
+            (None, Some(1) | None) => Some(self.start),
+            (None, Some(_)) => None,
+        };
+        let whole_second = self.end % 1000 == 0;
+        Some(Seen { serial, request, accepted_ms, whole_second })
+    }
+
+    /// Milliseconds of the request that its attempts do not explain: reading its body, sending the response. So much
+    /// later than the sum of those before it may an attempt have begun. Below 0 the clocks disagree.
+    #[inline]
+    fn gap(self, fields: &Fields<'_>) -> i64 {
+        let list = fields.get(Field::ResponseTime).unwrap_or_default();
+        let attempts_ms = match millis(list) {
+            Some(ms) => i64::from(ms),
+            None => {
+                list.split(|byte| b", :".contains(byte)).filter_map(millis).map(i64::from).sum()
+            }
+        };
+        self.end - self.start - attempts_ms
+    }
+}
+
+/// The time that an attempt spent on a connection, if it got one; `gap` is its request's.
+#[inline]
+fn flight(attempt: &Attempt<'_>, earliest_start: i64, gap: i64) -> Option<Flight> {
+    let new = match attempt.outcome {
+        Outcome::New => true,
+        Outcome::Undecided => false,
+        Outcome::Failed | Outcome::NoLive => return None,
     };
-    let whole_second = ms % 1000 == 0;
-    Some(SerialPart { pid, start, seen: Seen { serial, request, accepted_ms, whole_second } })
+    let latest_start = earliest_start + gap.max(0);
+    // Attempts take no longer than their request, but for the clocks' slack.
+    let lasted = attempt.response_ms.filter(|_| gap >= -SLACK_MS);
+    Some(Flight { earliest_start, latest_start, lasted, new })
 }
 
 #[cold]
@@ -269,3 +331,6 @@ fn key<'a>(by: &By, name: Option<&'a [u8]>, attempt: &Attempt<'a>) -> Key<'a> {
     };
     Key { group, peer: attempt.addr }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,8 @@
 //! input -> log_format -> tokenizer -> record -> summary -> analysis -> render
 //! ```
 //!
-//! The core does no I/O: only `input`, `pipeline` and `cli` touch files, threads, the clock or the environment.
+//! The core does no I/O: only `input`, `pipeline`, `host` and `cli` touch files, threads, sockets, the clock or the
+//! environment.
 
 pub mod analysis;
 pub mod cli;
@@ -15,6 +16,7 @@ pub mod error;
 pub mod fold;
 #[cfg(test)]
 mod golden;
+pub mod host;
 pub mod input;
 pub mod log_format;
 pub mod nginx_conf;

@@ -48,6 +48,7 @@ impl Event {
             connect_ms,
             header_ms,
             response_ms,
+            bytes_sent: header_ms.map(u64::from),
         }
     }
 

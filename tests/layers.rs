@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 /// The modules of `src/` from left to right.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "error",
     "units",
     "input",
+    "host",
     "log_format",
     "nginx_conf",
     "tokenizer",
@@ -21,9 +22,10 @@ const ORDER: [&str; 14] = [
 ];
 
 /// Modules that may use even less: these and nothing else.
-const ONLY: [(&str, &[&str]); 5] = [
+const ONLY: [(&str, &[&str]); 6] = [
     ("units", &[]),
     ("input", &["error"]),
+    ("host", &["error"]),
     ("log_format", &["error"]),
     ("nginx_conf", &["error"]),
     ("render", &["error", "units", "analysis"]),

@@ -14,11 +14,13 @@ pub(super) fn findings(
     input: &InputStats,
     total: &Stats,
     upstreams: &[UpstreamReport],
-    conflict: Option<&Conflict>,
+    conflicts: &[Conflict],
     logs_serials: bool,
     policy: &Policy,
 ) -> Vec<Finding> {
-    let advice = Advice::of(logs_serials, conflict.is_some());
+    let serials_disagree =
+        conflicts.iter().any(|conflict| !matches!(conflict, Conflict::Latency { .. }));
+    let advice = Advice::of(logs_serials, serials_disagree);
     let mut found = Vec::new();
     for upstream in upstreams {
         found.extend(reuse::finding(upstream, advice, policy));
@@ -27,7 +29,7 @@ pub(super) fn findings(
             found.extend(connect_p95(upstream, peer, policy));
         }
     }
-    found.extend(conflict.map(disagreement));
+    found.extend(conflicts.iter().map(disagreement));
     found.extend(not_logged(input, total));
     found.extend(malformed(input));
     found.sort_by_key(|finding| finding.severity);
@@ -102,7 +104,8 @@ fn disagreement(conflict: &Conflict) -> Finding {
     let (why, fix) = match conflict {
         Conflict::TooFewNumbers { allowed, proven } => (
             format!(
-                "they allow {} new connections, connect times prove {}; part of the traffic is logged elsewhere",
+                "they allow {} new connections, connect times and attempts in flight prove {}; part of the traffic is \
+                 logged elsewhere",
                 thousands(*allowed),
                 thousands(*proven)
             ),
@@ -141,6 +144,7 @@ fn disagreement(conflict: &Conflict) -> Finding {
                  serial numbers tell nothing",
             "log `$pid`, and give each host's log as a file of its own",
         ),
+        Conflict::Latency { peer, latency_ms } => return unfit_latency(peer, *latency_ms),
     };
     Finding {
         rule: "serial_conflict",
@@ -148,6 +152,21 @@ fn disagreement(conflict: &Conflict) -> Finding {
         upstream: None,
         message: format!("serial numbers ($connection) were not used: {why}"),
         fix: fix.to_owned(),
+    }
+}
+
+/// A given connect latency does not fit the log.
+fn unfit_latency(peer: &str, latency_ms: f64) -> Finding {
+    Finding {
+        rule: "latency_conflict",
+        severity: Severity::Warning,
+        upstream: None,
+        message: format!(
+            "connects to {peer} can't take {latency_ms} ms: the rest of the log says otherwise, so the latency was not \
+             used"
+        ),
+        fix: "measure it from the nginx host, with the TLS handshake where the upstream has one"
+            .to_owned(),
     }
 }
 

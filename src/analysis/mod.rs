@@ -9,6 +9,7 @@ use crate::summary::latency::LatencySummary;
 use crate::summary::peer::PeerSummary;
 use crate::summary::timeline::Timeline;
 use crate::summary::{Merge, Summary};
+use hit_rate::Row;
 use report::{
     HitRate, InputStats, Latency, PeerReport, PerSecond, Period, Report, Stats, UpstreamReport,
 };
@@ -29,6 +30,16 @@ pub struct Policy {
     pub by_peer: bool,
     /// Order of upstreams, and of the peers of each.
     pub sort: Sort,
+    /// How long connects take, in milliseconds, by peer address, upstream name, or `*` for all others.
+    pub connect_latency: BTreeMap<String, f64>,
+}
+
+impl Policy {
+    /// The connect latency given for a peer of an upstream, in milliseconds.
+    fn latency_of(&self, upstream: Option<&str>, addr: &str) -> Option<f64> {
+        let names = [Some(addr), upstream, Some("*")];
+        names.into_iter().flatten().find_map(|name| self.connect_latency.get(name)).copied()
+    }
 }
 
 /// Orders of rows. Equals stand in the order of their names.
@@ -53,6 +64,7 @@ impl Default for Policy {
             names: BTreeMap::new(),
             by_peer: false,
             sort: Sort::Worst,
+            connect_latency: BTreeMap::new(),
         }
     }
 }
@@ -62,9 +74,16 @@ impl Default for Policy {
 pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
     let period = summary.span.get().map(|(from_ms, to_ms)| Period { from_ms, to_ms });
     let groups = group(summary.peers, policy);
-    let peers: Vec<Vec<(&str, &PeerSummary)>> = groups
+    let peers: Vec<Vec<Row<'_>>> = groups
         .iter()
-        .map(|(_, peers)| peers.iter().map(|(addr, peer)| (addr.as_str(), peer)).collect())
+        .map(|(name, peers)| {
+            let row = |(addr, peer)| Row {
+                addr,
+                peer,
+                latency_ms: policy.latency_of(name.as_deref(), addr),
+            };
+            peers.iter().map(|(addr, peer)| row((addr.as_str(), peer))).collect()
+        })
         .collect();
     let rates = hit_rate::rates(&summary.serials, &peers);
     let logs_serials = !summary.serials.sorted().is_empty();
@@ -85,8 +104,8 @@ pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
     upstreams.sort_by(|a: &UpstreamReport, b| name_of(a).cmp(name_of(b)));
     upstreams.sort_by(|a, b| order(&a.stats, &b.stats, policy));
     let total = stats(&total, rates.total, period);
-    let conflict = rates.conflict.as_ref();
-    let findings = findings::findings(&input, &total, &upstreams, conflict, logs_serials, policy);
+    let conflicts = &rates.conflicts;
+    let findings = findings::findings(&input, &total, &upstreams, conflicts, logs_serials, policy);
     Report { input, period, total, upstreams, findings, logs_serials }
 }
 

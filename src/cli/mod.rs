@@ -3,6 +3,7 @@
 pub mod args;
 mod choose;
 mod formats;
+mod latency;
 mod message;
 mod progress;
 mod report;

@@ -2,6 +2,7 @@
 
 use super::args::{Color, Output, ReportArgs, SortBy};
 use super::choose::{Chosen, Formats, Said};
+use super::latency;
 use super::message::Messages;
 use super::progress::Progress;
 use super::{Exit, to_stdout, when};
@@ -28,6 +29,7 @@ pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
     let formats = Formats::new(&args.format, &inputs)?;
     let choice = choice(args)?;
     let found = discover(&inputs);
+    let mut latencies = latency::parse(&args.connect_latency)?;
     found.warnings.iter().for_each(|warning| messages.warning(warning));
     found.errors.iter().for_each(|error| messages.error(error));
     let (sources, recipes) = prepare(found.sources, &formats, &choice, messages)?;
@@ -41,10 +43,15 @@ pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
         };
     }
     let bad = input.malformed + input.too_long;
+    let names = formats.upstream_names();
+    latency::warn_of_unknown(&latencies, &batch.summary, &names, messages);
+    if args.probe {
+        latency::probe(&mut latencies, &batch.summary, messages);
+    }
     let policy = Policy {
         min_hit_rate: args.min_hit_rate / 100.0,
         min_attempts: args.min_attempts,
-        names: formats.upstream_names(),
+        names,
         by_peer: choice.by == By::Peer,
         sort: match args.sort {
             SortBy::Worst => Sort::Worst,
@@ -52,6 +59,7 @@ pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
             SortBy::New => Sort::New,
             SortBy::Name => Sort::Name,
         },
+        connect_latency: latencies,
     };
     let report = analyse(batch.summary, input, &policy);
     show(args, &report)?;

@@ -41,6 +41,8 @@ pub struct Attempt<'a> {
     pub header_ms: Option<u32>,
     /// `$upstream_response_time` in milliseconds; none for upgraded connections (101), which last as long as they please.
     pub response_ms: Option<u32>,
+    /// `$upstream_bytes_sent`, also what a new connection sends before the request (HTTP/2, gRPC).
+    pub bytes_sent: Option<u64>,
 }
 
 /// The lists that are read, by their position in [`Slots`].
@@ -215,7 +217,8 @@ fn attempt<'a>(slots: &Slots<'a>, last_pass: bool) -> Result<Attempt<'a>, Reject
         && received.is_none_or(|bytes| bytes == b"0")
         && sent.is_none_or(|bytes| integer(bytes) != Some(0));
     let response_ms = if is(status, b"101") { None } else { response_ms };
-    Ok(Attempt { addr, last_pass, outcome, stale, connect_ms, header_ms, response_ms })
+    let bytes_sent = sent.and_then(integer);
+    Ok(Attempt { addr, last_pass, outcome, stale, connect_ms, header_ms, response_ms, bytes_sent })
 }
 
 /// Is it a peer's address, and not an upstream's name? nginx logs `ip:port`, `[ip6]:port` or `unix:path`

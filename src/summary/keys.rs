@@ -140,6 +140,12 @@ impl<V: Merge> Keys<V> {
         }
     }
 
+    /// Keys and values in no order, without those of the others. Near the limit there may be more than
+    /// [`Keys::sorted`] keeps.
+    pub fn iter(&self) -> impl Iterator<Item = (Key<'_>, &V)> {
+        self.entries.iter().map(|(key, value)| (key.as_key(), value))
+    }
+
     /// Keys and values in the order of the keys, and the sum of the others.
     pub fn sorted(mut self) -> (Vec<Entry<V>>, Option<Box<V>>) {
         self.shrink();

@@ -10,8 +10,10 @@ pub mod cells;
 pub mod keys;
 pub mod latency;
 pub mod peer;
+pub mod pool;
 pub mod serial_set;
 pub mod serials;
+pub mod sizes;
 pub mod timeline;
 
 use keys::{Key, Keys};

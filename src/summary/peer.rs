@@ -2,7 +2,9 @@
 
 use super::Merge;
 use super::latency::LatencySummary;
+use super::pool::Pools;
 use super::serials::{Started, Starts};
+use super::sizes::{Sent, Sizes};
 use super::timeline::{Cell, Timeline};
 use crate::record::attempt::{Attempt, Outcome};
 
@@ -35,6 +37,10 @@ pub struct PeerSummary {
     pub timeline: Timeline,
     /// Attempts by the time at which they started, where serial numbers are logged.
     pub starts: Starts,
+    /// Connected attempts by the bytes that they sent, where that is logged.
+    pub sent: Sizes,
+    /// Attempts in flight per worker, where the log tells when they began and ended.
+    pub pools: Pools,
 }
 
 impl PeerSummary {
@@ -72,6 +78,19 @@ impl PeerSummary {
         if let Some(ms) = ms {
             self.timeline.record(ms, cell);
         }
+        if let Some(bytes) = attempt.bytes_sent {
+            self.record_sent(bytes, attempt.outcome);
+        }
+    }
+
+    #[inline]
+    fn record_sent(&mut self, bytes: u64, outcome: Outcome) {
+        let (undecided, new_certain) = match outcome {
+            Outcome::Undecided => (1, 0),
+            Outcome::New => (0, 1),
+            Outcome::Failed | Outcome::NoLive => return,
+        };
+        self.sent.record(bytes, Sent { undecided, new_certain });
     }
 }
 
@@ -99,5 +118,7 @@ impl Merge for PeerSummary {
         self.response.merge(other.response);
         self.timeline.merge(other.timeline);
         self.starts.merge(other.starts);
+        self.sent.merge(other.sent);
+        self.pools.merge(other.pools);
     }
 }

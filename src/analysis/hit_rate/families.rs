@@ -6,6 +6,7 @@
 //! number is seen in two. Whether a single number fell tells nothing, because old keepalive clients go on being logged
 //! with theirs.
 
+use super::pool::Kin;
 use crate::summary::Merge;
 use crate::summary::serials::{Accepted, Counter, Serials, Started, Union};
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ pub(super) struct Family {
     pub(super) marks: Vec<Mark>,
     /// Attempts of these workers by the cell in which they started.
     pub(super) starts: BTreeMap<i64, Started>,
+    /// The workers, and how many connections may be older than their log; none where that can't be told.
+    pub(super) kin: Option<Kin>,
 }
 
 /// The counter at a moment.
@@ -41,6 +44,7 @@ pub(super) struct Mark {
 /// A worker and when clients came to it whose numbers were larger than all before. Where the log does not tell which
 /// requests are a client's first, all others are those of older clients too.
 struct Worker<'a> {
+    log: &'a str,
     pid: Option<u64>,
     counter: &'a Counter,
     clock: BTreeMap<i64, Accepted>,
@@ -49,14 +53,14 @@ struct Worker<'a> {
 /// The workers found so far to share a counter.
 #[derive(Default)]
 struct Group<'a> {
-    workers: Vec<(Option<u64>, &'a Counter)>,
+    workers: Vec<(&'a str, Option<u64>, &'a Counter)>,
     clock: BTreeMap<i64, Accepted>,
     clients: Union,
 }
 
 impl<'a> Group<'a> {
     fn add(&mut self, worker: Worker<'a>) {
-        self.workers.push((worker.pid, worker.counter));
+        self.workers.push((worker.log, worker.pid, worker.counter));
         self.clients.add(&worker.counter.clients);
         for (ms, cell) in worker.clock {
             self.clock.entry(ms).or_default().merge(cell);
@@ -65,7 +69,7 @@ impl<'a> Group<'a> {
 
     /// Have both had a client of the same number? Two logs of one worker may have.
     fn meets(&self, worker: &Worker<'_>) -> bool {
-        self.workers.iter().all(|(pid, _)| *pid != worker.pid)
+        self.workers.iter().all(|(_, pid, _)| *pid != worker.pid)
             && self.clients.meets(&worker.counter.clients)
     }
 }
@@ -75,7 +79,8 @@ pub(super) fn families(serials: &Serials, scale: u32, slack: i64) -> Vec<Family>
     let mut workers: Vec<Worker<'_>> = serials
         .sorted()
         .into_iter()
-        .map(|(_, pid, counter)| Worker {
+        .map(|(log, pid, counter)| Worker {
+            log,
             pid,
             counter,
             clock: rising(counter.clock.at_scale(scale)),
@@ -160,13 +165,22 @@ fn family(group: Group<'_>, scale: u32) -> Family {
         .map(|(ms, cell)| Mark { ms, serial: cell.newest, single: cell.lines < 2 })
         .collect();
     let mut starts: BTreeMap<i64, Started> = BTreeMap::new();
-    for (_, counter) in &group.workers {
+    for (_, _, counter) in &group.workers {
         for (ms, cell) in counter.starts.at_scale(scale) {
             starts.entry(ms).or_default().merge(cell);
         }
     }
-    let numbered = group.workers.iter().all(|(_, counter)| counter.unnumbered == 0);
-    let firsts = group.workers.iter().filter_map(|(_, counter)| counter.first_serial.get());
+    let numbered = group.workers.iter().all(|(_, _, counter)| counter.unnumbered == 0);
+    let firsts = group.workers.iter().filter_map(|(_, _, counter)| counter.first_serial.get());
     let first = firsts.min().filter(|_| numbered);
-    Family { clients: group.clients, first, marks, starts }
+    // When the first client came that began in the log, its number was the largest drawn so far. Clients behind it whose
+    // first requests are not there tell of lost lines.
+    let first_requests: u64 =
+        group.workers.iter().map(|(_, _, counter)| counter.first_requests).sum();
+    let whole = first.filter(|&first| group.clients.count(first, u64::MAX) <= first_requests);
+    let kin = whole.map(|first| Kin {
+        workers: group.workers.iter().map(|(log, pid, _)| ((*log).to_owned(), *pid)).collect(),
+        older: first.saturating_sub(1),
+    });
+    Family { clients: group.clients, first, marks, starts, kin }
 }

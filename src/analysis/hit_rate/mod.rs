@@ -7,6 +7,9 @@
 //! | connect time above 0 | new, for certain | never: a reused connection is logged with one reading of the clock |
 //! | connect time `-` | no connection at all; not part of the rate | |
 //! | serial numbers | how many were new in all, of those that show 0.000 | numbers are drawn by clients that log nothing; part of the traffic is in another log |
+//! | bytes sent | which ones were new, at gRPC and HTTP/2 peers | requests come in too many sizes; no new one is visible |
+//! | a given connect latency | how many hidden ones stand behind each visible one | it is another one: TLS takes longer than TCP |
+//! | attempts in flight | how many connections a worker that began in the log opened at least | part of the traffic is in another log; the host's clock was set back |
 //! | ticks of the clock | bounds on how many new ones can hide behind 0.000 | `timer_resolution` is set; the peer is a unix socket |
 //!
 //! # The model
@@ -26,8 +29,11 @@
 //! - Per peer N is split by what is visible (`ticks`): peers at the same distance show the same share of their new
 //!   connections; and by how the missing numbers vary with each peer's attempts over time (`fit`). The two are
 //!   weighed by their errors. Where neither can tell peers apart there is no estimate, only the interval.
-//! - Without serial numbers there are only the ticks' bounds, and no estimate unless nothing can hide. The same holds
-//!   where neither `$pid` nor `$connection_requests` is logged: then nothing would show a restart.
+//! - What is known of a peer by itself bounds that, or stands in for it: the bytes that were sent (`bytes`) count
+//!   its new connections one by one, and the attempts in flight (`pool`) give a least number, also of a unix
+//!   socket.
+//! - Without serial numbers there are only the ticks' bounds, and no estimate unless nothing can hide, or a connect
+//!   latency is given (`latency`). With them a latency is only compared. The same holds where neither `$pid` nor `$connection_requests` is logged: then nothing would show a restart.
 //! - Without `$connection_requests` a sampled log can't be told from a whole one, so the account gives a lower end only.
 //! - Evidence that disagrees is reported and not used ([`Conflict`]).
 //!
@@ -46,8 +52,12 @@
 //! writes this table.
 #![doc = include_str!("measured.md")]
 
+mod bytes;
 mod families;
 mod fit;
+mod latency;
+mod peer;
+mod pool;
 mod serial;
 mod silent;
 mod split;
@@ -56,8 +66,8 @@ mod ticks;
 use super::report::HitRate;
 use crate::summary::peer::PeerSummary;
 use crate::summary::serials::Serials;
+use peer::Peer;
 use serial::{Account, count};
-use ticks::Ticks;
 
 /// An estimate whose interval is wider than this share of the attempts is none.
 const TOO_WIDE: f64 = 0.3;
@@ -94,6 +104,24 @@ pub enum Conflict {
         /// Connections that began more than once.
         twice: u64,
     },
+    /// A given connect latency does not fit the peer's connect times, or what serial numbers say of it.
+    Latency {
+        /// The peer's address.
+        peer: String,
+        /// The latency in milliseconds.
+        latency_ms: f64,
+    },
+}
+
+/// A peer of the report, with what is known of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row<'a> {
+    /// The peer's address as logged.
+    pub(super) addr: &'a str,
+    /// Its counts.
+    pub(super) peer: &'a PeerSummary,
+    /// How long a connect to it takes, in milliseconds, if that was given.
+    pub(super) latency_ms: Option<f64>,
 }
 
 /// The number of new connections of a peer, an upstream or the whole log.
@@ -104,25 +132,12 @@ struct New {
     best: Option<f64>,
 }
 
-/// What is known of a peer before the serial numbers are asked.
-struct Peer {
-    connected: u64,
-    undecided: u64,
-    /// Attempts whose connect time is not logged.
-    unmeasured: u64,
-    ticks: Ticks,
-    new: New,
-}
-
-impl Peer {
-    fn of(addr: &str, peer: &PeerSummary) -> Peer {
-        let connected = peer.new_certain + peer.undecided;
-        let (one, two) = (peer.connect.count_at(1), peer.connect.count_at(2));
-        let tells = peer.unmeasured == 0 && !addr.starts_with("unix:");
-        let ticks = Ticks { visible: peer.new_certain, one, two, tells };
-        let best = (peer.undecided == 0 || ticks.shows_all()).then(|| count(peer.new_certain));
-        let new = New { least: count(peer.new_certain), most: ticks.most(connected), best };
-        Peer { connected, undecided: peer.undecided, unmeasured: peer.unmeasured, ticks, new }
+impl New {
+    /// What both allow; none where they contradict each other.
+    fn and(self, other: New) -> Option<New> {
+        let (least, most) = (self.least.max(other.least), self.most.min(other.most));
+        let best = self.best.or(other.best).map(|best| best.clamp(least, most.max(least)));
+        (least <= most).then_some(New { least, most, best })
     }
 }
 
@@ -131,43 +146,46 @@ pub(super) struct Rates {
     pub(super) total: HitRate,
     /// Per upstream, and per peer of it.
     pub(super) upstreams: Vec<(HitRate, Vec<HitRate>)>,
-    pub(super) conflict: Option<Conflict>,
+    /// Evidence that disagrees: of serial numbers at most one, and one per latency.
+    pub(super) conflicts: Vec<Conflict>,
 }
 
 /// Judges all peers of all upstreams together: serial numbers tell of the whole log only.
-pub(super) fn rates(serials: &Serials, upstreams: &[Vec<(&str, &PeerSummary)>]) -> Rates {
-    let summaries: Vec<&PeerSummary> = upstreams.iter().flatten().map(|(_, peer)| *peer).collect();
-    let mut peers: Vec<Peer> =
-        upstreams.iter().flatten().map(|(addr, peer)| Peer::of(addr, peer)).collect();
+pub(super) fn rates(serials: &Serials, upstreams: &[Vec<Row<'_>>]) -> Rates {
+    let rows: Vec<&Row<'_>> = upstreams.iter().flatten().collect();
+    let mut peers: Vec<Peer> = rows.iter().map(|row| Peer::of(row)).collect();
+    let alone = peers.clone();
+    let account = Account::of(serials);
+    let shared = learn_pools(&mut peers, &rows, account.as_ref().map_or(&[], |all| &all.kin));
     let mut total = sum(&peers);
-    let mut basis = if total.most < count(connected(&peers)) {
-        vec!["connect_time", "ticks"]
-    } else {
-        vec!["connect_time"]
-    };
-    let (account, conflict) =
-        match Account::of(serials).map(|account| by_serials(account, &peers, total)) {
-            None => (None, None),
-            Some(Ok((account, new))) => {
-                total = new;
-                basis = vec!["serial", "connect_time"];
-                (Some(account), None)
+    total.least = (total.least + shared).min(total.most);
+    let mut conflicts = Vec::new();
+    let judged = account.map(|account| by_serials(account, &peers, total));
+    let serial = matches!(judged, Some(Ok(_)));
+    match judged {
+        Some(Ok((account, new))) => {
+            total = new;
+            let summaries: Vec<&PeerSummary> = rows.iter().map(|row| row.peer).collect();
+            split::split(&mut peers, &summaries, &account, total);
+            let known = peers.iter().zip(&rows);
+            conflicts.extend(known.filter_map(|(peer, row)| peer.compare_latency(row).err()));
+        }
+        Some(Err(conflict)) => {
+            // The log may not be whole: attempts that it lacks may have opened the connections of those in flight.
+            peers = alone;
+            if matches!(conflict, Conflict::TooFewVisible { .. }) {
+                peers.iter_mut().for_each(Peer::doubt);
             }
-            Some(Err(conflict)) => {
-                // What the ticks allow is refuted, for whichever peer: any may hide more.
-                if matches!(conflict, Conflict::TooFewVisible { .. }) {
-                    for peer in peers.iter_mut().filter(|peer| peer.undecided > 0) {
-                        peer.new.most = count(peer.connected);
-                        peer.new.best = None;
-                    }
-                    total = sum(&peers);
-                    basis = vec!["connect_time"];
-                }
-                (None, Some(conflict))
-            }
-        };
-    if let Some(account) = &account {
-        split::split(&mut peers, &summaries, account, total);
+            conflicts.push(conflict);
+            conflicts.extend(learn_latencies(&mut peers, &rows));
+            total = sum(&peers);
+        }
+        None => {
+            conflicts.extend(learn_latencies(&mut peers, &rows));
+            let least = total.least;
+            total = sum(&peers);
+            total.least = least.clamp(total.least, total.most);
+        }
     }
     let mut rates = Vec::new();
     let mut rest = peers.as_slice();
@@ -175,11 +193,27 @@ pub(super) fn rates(serials: &Serials, upstreams: &[Vec<(&str, &PeerSummary)>]) 
         let (own, others) = rest.split_at(upstream.len());
         let new = upstream_new(own, &peers, total);
         let per_peer =
-            own.iter().map(|peer| rate(peer.new, std::slice::from_ref(peer), &basis)).collect();
-        rates.push((rate(new, own, &basis), per_peer));
+            own.iter().map(|peer| rate(peer.new, std::slice::from_ref(peer), serial)).collect();
+        rates.push((rate(new, own, serial), per_peer));
         rest = others;
     }
-    Rates { total: rate(total, &peers, &basis), upstreams: rates, conflict }
+    Rates { total: rate(total, &peers, serial), upstreams: rates, conflicts }
+}
+
+/// Takes in the given connect latencies; gives those that do not fit.
+fn learn_latencies(peers: &mut [Peer], rows: &[&Row<'_>]) -> Vec<Conflict> {
+    peers.iter_mut().zip(rows).filter_map(|(peer, row)| peer.learn_latency(row).err()).collect()
+}
+
+/// Raises what is least to what attempts in flight prove. Gives what they prove of peers with several rows together.
+fn learn_pools(peers: &mut [Peer], rows: &[&Row<'_>], kin: &[pool::Kin]) -> f64 {
+    let opened = pool::opened(rows, kin);
+    for ((peer, row), beyond) in peers.iter_mut().zip(rows).zip(&opened.rows) {
+        let least = count(row.peer.new_certain + beyond).clamp(peer.new.least, peer.new.most);
+        let best = peer.new.best.map(|best| best.max(least));
+        peer.learn(New { least, best, ..peer.new }, "pool");
+    }
+    count(opened.shared)
 }
 
 fn connected(peers: &[Peer]) -> u64 {
@@ -218,13 +252,18 @@ fn by_serials(account: Account, peers: &[Peer], alone: New) -> Result<(Account, 
         return Err(Conflict::TooManyNumbers { others });
     }
     let outside = account.uncovered_hidden;
-    let best = alone.least + hidden.clamp(0.0, count(covered.undecided)) + outside.best;
+    let visible = count(peers.iter().map(|peer| peer.ticks.visible).sum());
+    let best = visible + hidden.clamp(0.0, count(covered.undecided)) + outside.best;
     // Attempts that may lie on the other side of an end may all be new: pools are filled there.
     let doubt = count(account.doubtful.connected() + account.doubtful.failed);
     let below = 3.0 + 0.004 * attempts + outside.best - outside.least + doubt;
     let above = 3.0 + 0.003 * attempts + outside.most - outside.best + doubt;
     let least = (best - below - silent::most(&account)).max(alone.least);
     let most = (best + above).min(attempts);
+    if most < alone.least {
+        let (allowed, proven) = (to_count(most), to_count(alone.least));
+        return Err(Conflict::TooFewNumbers { allowed, proven });
+    }
     if least > alone.most {
         let conflict =
             Conflict::TooFewVisible { asked: to_count(best), possible: to_count(alone.most) };
@@ -261,8 +300,30 @@ fn upstream_new(own: &[Peer], all: &[Peer], total: New) -> New {
     New { least, most, best: best.map(|best| best.clamp(least, most)) }
 }
 
+/// The evidence behind the rate of some peers, strongest first. `serial`: the whole log's numbers were used.
+fn basis(new: New, peers: &[Peer], serial: bool) -> Vec<&'static str> {
+    if peers.iter().all(|peer| peer.undecided == 0) {
+        return vec!["connect_time"];
+    }
+    let measured = peers.iter().any(|peer| peer.connected > peer.unmeasured);
+    let counted = peers
+        .iter()
+        .all(|peer| peer.used("bytes") && peer.new.best.is_some() || peer.undecided == 0);
+    let by_ticks = measured && !serial && !counted && new.most < count(connected(peers));
+    let used = |word: &&str| match *word {
+        "serial" => serial && !counted,
+        "connect_time" => measured || serial,
+        "ticks" => by_ticks,
+        word => peers.iter().any(|peer| peer.used(word)),
+    };
+    ["serial", "bytes", "latency", "connect_time", "ticks", "pool"]
+        .into_iter()
+        .filter(used)
+        .collect()
+}
+
 /// New connections of some peers as a rate.
-fn rate(new: New, peers: &[Peer], basis: &[&'static str]) -> HitRate {
+fn rate(new: New, peers: &[Peer], serial: bool) -> HitRate {
     let attempts = connected(peers);
     let undecided: u64 = peers.iter().map(|peer| peer.undecided).sum();
     let unmeasured: u64 = peers.iter().map(|peer| peer.unmeasured).sum();
@@ -272,18 +333,14 @@ fn rate(new: New, peers: &[Peer], basis: &[&'static str]) -> HitRate {
         return HitRate { estimate: None, low: 0.0, high: 1.0, naive, basis: Vec::new() };
     }
     let share = |new: f64| (1.0 - new / count(attempts)).clamp(0.0, 1.0);
-    let basis = if undecided == 0 {
-        vec!["connect_time"]
-    } else if !measured && !basis.contains(&"serial") {
-        Vec::new()
-    } else {
-        basis.to_vec()
-    };
     HitRate {
         estimate: new.best.map(share),
         low: share(new.most),
         high: share(new.least),
         naive,
-        basis,
+        basis: basis(new, peers, serial),
     }
 }
+
+#[cfg(test)]
+mod tests;

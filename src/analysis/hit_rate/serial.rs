@@ -7,6 +7,7 @@
 //! likelihood where nothing else draws.
 
 use super::families::{Family, Mark, families, is_mixed};
+use super::pool::Kin;
 use crate::summary::Merge;
 use crate::summary::serials::{Counter, SerialSet, Serials, Started};
 
@@ -89,6 +90,8 @@ pub(super) struct Account {
     pub(super) is_numbered: bool,
     /// Width of the cells in powers of two of a millisecond.
     pub(super) scale: u32,
+    /// Workers that share a counter, where it tells what is older than the log.
+    pub(super) kin: Vec<Kin>,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of lines are far below 2^53")]
@@ -114,6 +117,7 @@ impl Account {
         account.parallel = run_in_parallel(&families);
         for family in &families {
             account.add(family, slack);
+            account.kin.extend(family.kin.clone());
         }
         account.stretches.sort_by_key(|stretch| (stretch.from.ms, stretch.from.serial));
         (!account.stretches.is_empty()).then_some(account)

@@ -1,0 +1,47 @@
+use super::*;
+use crate::log_format::Escape;
+
+/// Connections that one worker opened at least to 10.0.0.1:80, after lines of end, request time and the lists.
+fn opened(lines: &[&str]) -> u64 {
+    let text = "$msec $request_time $pid \"$upstream_addr\" \"$upstream_connect_time\" \"$upstream_response_time\"";
+    let format = LogFormat::from_string("main", text, Escape::Default).unwrap();
+    let recipe = Recipe::new(&format, None, Choice::default(), "access.log");
+    let mut fold = Fold::default();
+    for line in lines {
+        fold.line(&recipe, line.as_bytes()).unwrap();
+    }
+    let (peers, _) = fold.summary.peers.sorted();
+    let (_, _, peer) = peers.into_iter().find(|(_, addr, _)| **addr == *b"10.0.0.1:80").unwrap();
+    peer.pools.iter().map(|(_, pool)| pool.opened()).sum()
+}
+
+#[test]
+fn attempts_in_flight_are_those_that_certainly_are() {
+    let long = "1000.100 0.100 7 \"10.0.0.1:80\" \"0.000\" \"0.100\"";
+    for (other, expected, why) in [
+        ("1000.150 0.100 7 \"10.0.0.1:80\" \"0.000\" \"0.100\"", 2, "they overlap"),
+        ("1000.201 0.100 7 \"10.0.0.1:80\" \"0.000\" \"0.100\"", 1, "one after the other"),
+        ("1000.150 0.100 8 \"10.0.0.1:80\" \"0.000\" \"0.100\"", 2, "workers share no connections"),
+        ("1000.150 0.100 7 \"10.0.0.2:80\" \"0.000\" \"0.100\"", 1, "nor do peers"),
+        (
+            "1000.150 9.000 7 \"10.0.0.1:80\" \"0.000\" \"0.100\"",
+            1,
+            "a slow client: no telling when",
+        ),
+        ("1000.150 0.100 7 \"10.0.0.1:80\" \"-\" \"0.100\"", 1, "a failed one holds none"),
+        (
+            "1000.150 0.150 7 \"10.0.0.2:80, 10.0.0.1:80\" \"-, 0.000\" \"0.120, 0.030\"",
+            1,
+            "the second try began when the other was over",
+        ),
+        (
+            "1000.150 0.150 7 \"10.0.0.2:80, 10.0.0.1:80\" \"-, 0.000\" \"0.020, 0.130\"",
+            2,
+            "the second try began in time",
+        ),
+        ("1000.150 0.050 7 \"10.0.0.1:80\" \"0.000\" \"0.100\"", 1, "longer than its request"),
+    ] {
+        assert_eq!(opened(&[long, other]), expected, "{why}");
+        assert_eq!(opened(&[other, long]), expected, "{why}");
+    }
+}

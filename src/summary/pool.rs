@@ -1,0 +1,256 @@
+//! How many attempts of a worker were in flight at a peer at one instant: each of them holds a connection of its own.
+//!
+//! nginx keeps idle connections per worker (`ngx_http_upstream_keepalive_module`), and a connection serves one request
+//! at a time, also over HTTP/2 and gRPC. So a worker opened at least as many connections to a peer as it ever had
+//! attempts in flight there.
+
+use super::{Merge, Span};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Most workers of one peer that are kept apart. Those beyond tell nothing, which is safe: what is kept here only ever
+/// proves that there were more new connections.
+const MAX_WORKERS: usize = 32;
+
+/// Most instants at which the attempts in flight are counted.
+const MAX_CELLS: i64 = 256;
+
+/// Times are whole milliseconds of two clocks, each moved once per turn of the event loop: an attempt is only taken to
+/// be in flight this long after its start and up to this long before its end, in milliseconds.
+pub const SLACK_MS: i64 = 2;
+
+/// A worker: the log that it writes and its `$pid`, if that is logged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Worker {
+    /// The log's name.
+    pub log: Arc<str>,
+    /// `$pid`
+    pub pid: Option<u64>,
+    /// The same in every process. It orders workers, and decides which ones stay when there are too many.
+    hash: u64,
+}
+
+impl Worker {
+    /// A worker of a log.
+    pub fn new(log: &Arc<str>, pid: Option<u64>) -> Self {
+        // FNV-1a of the log; no two workers of a log share a hash, as spreading it is one-to-one (`fmix64` of
+        // MurmurHash3).
+        let log_hash = log.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let mut hash = log_hash ^ pid.map_or(0, |pid| pid.wrapping_add(1));
+        hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        Worker { log: Arc::clone(log), pid, hash: hash ^ (hash >> 33) }
+    }
+
+    /// Is it this one?
+    #[inline]
+    pub fn is(&self, log: &Arc<str>, pid: Option<u64>) -> bool {
+        self.pid == pid && (Arc::ptr_eq(&self.log, log) || self.log == *log)
+    }
+}
+
+/// The pools of one peer: one per worker.
+#[derive(Debug, Clone)]
+pub struct Pools {
+    /// In the order of the workers' hashes.
+    workers: Vec<(Worker, Pool)>,
+    /// The last one used.
+    last: usize,
+    /// Workers whose hash is not below this are not kept.
+    limit: u64,
+}
+
+impl Default for Pools {
+    fn default() -> Self {
+        Pools { workers: Vec::new(), last: 0, limit: u64::MAX }
+    }
+}
+
+impl Pools {
+    /// The pool of a worker; none if it is not kept.
+    #[inline]
+    pub fn of(&mut self, worker: &Worker) -> Option<&mut Pool> {
+        let is_last = self.workers.get(self.last).is_some_and(|(last, _)| last.hash == worker.hash);
+        if !is_last {
+            self.last = self.find(worker)?;
+        }
+        self.workers.get_mut(self.last).map(|(_, pool)| pool)
+    }
+
+    fn find(&mut self, worker: &Worker) -> Option<usize> {
+        match self.workers.binary_search_by_key(&worker.hash, |(worker, _)| worker.hash) {
+            Ok(at) => Some(at),
+            Err(_) if worker.hash >= self.limit => None,
+            Err(at) => {
+                self.workers.insert(at, (worker.clone(), Pool::default()));
+                self.shrink();
+                (at < self.workers.len()).then_some(at)
+            }
+        }
+    }
+
+    fn shrink(&mut self) {
+        if let Some((first_left_out, _)) = self.workers.get(MAX_WORKERS) {
+            self.limit = self.limit.min(first_left_out.hash);
+            self.workers.truncate(MAX_WORKERS);
+        }
+    }
+
+    /// The workers that are kept, with their pools.
+    pub fn iter(&self) -> impl Iterator<Item = (&Worker, &Pool)> {
+        self.workers.iter().map(|(worker, pool)| (worker, pool))
+    }
+}
+
+impl Merge for Pools {
+    fn merge(&mut self, other: Self) {
+        self.limit = self.limit.min(other.limit);
+        self.workers.retain(|(worker, _)| worker.hash < self.limit);
+        for (worker, pool) in other.workers {
+            if let Some(mine) = self.of(&worker) {
+                mine.merge(pool);
+            }
+        }
+    }
+}
+
+/// Equal contents: which one was used last can't be seen from outside.
+impl PartialEq for Pools {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.workers, self.limit) == (&other.workers, other.limit)
+    }
+}
+
+/// An attempt that got a connection, with what is known of its time, in milliseconds since the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flight {
+    /// It can't have started before.
+    pub earliest_start: i64,
+    /// It can't have started later.
+    pub latest_start: i64,
+    /// `$upstream_response_time` in milliseconds, which is how long it took from its start; none where not known.
+    pub lasted: Option<u32>,
+    /// It certainly opened a connection.
+    pub new: bool,
+}
+
+/// Changes within a cell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Change {
+    /// Attempts that came into flight, less those that ended.
+    net: i64,
+    /// Certainly new connections that were opened in this cell or later.
+    new: u64,
+}
+
+/// Attempts of one worker at one peer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Pool {
+    /// First and last start of an attempt.
+    pub starts: Span,
+    /// Attempts that got a connection.
+    pub connected: u64,
+    /// Certainly new connections.
+    pub new_certain: u64,
+    /// From the first to the last moment of anything in `cells`.
+    span: Span,
+    /// Cells of `1 << scale` milliseconds, of which `span` covers no more than [`MAX_CELLS`].
+    scale: u32,
+    /// Those in which something changed.
+    cells: BTreeMap<i64, Change>,
+}
+
+impl Pool {
+    /// Takes in an attempt.
+    #[inline]
+    pub fn record(&mut self, flight: Flight) {
+        self.connected += 1;
+        self.starts.record(flight.latest_start);
+        if flight.new {
+            self.new_certain += 1;
+            let from = flight.earliest_start - SLACK_MS;
+            self.cover(from, from);
+            self.change(from >> self.scale, Change { net: 0, new: 1 });
+        }
+        let Some(lasted) = flight.lasted else { return };
+        let from = flight.latest_start + SLACK_MS;
+        let to = flight.earliest_start + i64::from(lasted) - SLACK_MS;
+        if from < to {
+            self.cover(from, to);
+            let (from, to) = (from >> self.scale, to >> self.scale);
+            // In flight between two instants at which is counted: not seen.
+            if from != to {
+                self.change(from, Change { net: 1, new: 0 });
+                self.change(to, Change { net: -1, new: 0 });
+            }
+        }
+    }
+
+    /// Makes the cells wide enough for a span of time.
+    #[inline]
+    fn cover(&mut self, from: i64, to: i64) {
+        self.span.record(from);
+        self.span.record(to);
+        while let Some((from, to)) = self.span.get()
+            && (to >> self.scale) - (from >> self.scale) >= MAX_CELLS
+        {
+            self.coarsen(self.scale + 1);
+        }
+    }
+
+    fn coarsen(&mut self, scale: u32) {
+        let by = scale - self.scale;
+        if by == 0 {
+            return;
+        }
+        self.scale = scale;
+        for (index, change) in std::mem::take(&mut self.cells) {
+            self.change(index >> by, change);
+        }
+    }
+
+    /// Adds to a cell, and drops it where nothing is left, so that the same attempts always leave the same cells.
+    fn change(&mut self, index: i64, change: Change) {
+        let cell = self.cells.entry(index).or_default();
+        cell.net += change.net;
+        cell.new += change.new;
+        if *cell == Change::default() {
+            self.cells.remove(&index);
+        }
+    }
+
+    /// At least this many connections were opened, in this pool's whole life: those in flight at one instant, and the
+    /// certainly new ones after it; for the instant that gives most.
+    pub fn opened(&self) -> u64 {
+        let (mut in_flight, mut after) = (0, self.new_certain);
+        let mut most = after;
+        for change in self.cells.values() {
+            in_flight += change.net;
+            after -= change.new;
+            most = most.max(after.saturating_add_signed(in_flight));
+        }
+        most.max(u64::from(self.connected > 0))
+    }
+}
+
+impl Merge for Pool {
+    fn merge(&mut self, mut other: Self) {
+        self.starts.merge(other.starts);
+        self.connected += other.connected;
+        self.new_certain += other.new_certain;
+        let scale = self.scale.max(other.scale);
+        self.coarsen(scale);
+        other.coarsen(scale);
+        for (index, change) in other.cells {
+            self.change(index, change);
+        }
+        if let Some((from, to)) = other.span.get() {
+            self.cover(from, to);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! How many bytes attempts sent to a peer: over HTTP/2 and gRPC a new connection sends a preface besides the request.
+
+use super::Merge;
+use std::collections::BTreeMap;
+
+/// Attempts that sent more carry a body, whose size tells nothing.
+pub const MAX_BYTES: u64 = 4095;
+
+/// Peers whose attempts come in more sizes than this are not looked at: their requests differ too much.
+const MAX_SIZES: usize = 256;
+
+/// Attempts that sent the same number of bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Reused or new.
+    pub undecided: u64,
+    /// Certainly new.
+    pub new_certain: u64,
+}
+
+impl Merge for Sent {
+    fn merge(&mut self, other: Self) {
+        self.undecided += other.undecided;
+        self.new_certain += other.new_certain;
+    }
+}
+
+/// Connected attempts by `$upstream_bytes_sent`. With too many sizes nothing is kept: whether there are too many depends
+/// on the set of sizes alone, so any order and split ends the same.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sizes {
+    /// In the order of the sizes.
+    sizes: Vec<(u64, Sent)>,
+    too_many: bool,
+}
+
+impl Sizes {
+    /// Takes in attempts that sent `bytes` each.
+    #[inline]
+    pub fn record(&mut self, bytes: u64, sent: Sent) {
+        if self.too_many || bytes > MAX_BYTES {
+            return;
+        }
+        match self.sizes.binary_search_by_key(&bytes, |&(size, _)| size) {
+            Ok(at) => self.sizes[at].1.merge(sent),
+            Err(at) if self.sizes.len() < MAX_SIZES => self.sizes.insert(at, (bytes, sent)),
+            Err(_) => {
+                self.sizes = Vec::new();
+                self.too_many = true;
+            }
+        }
+    }
+
+    /// Attempts by the bytes that they sent; empty with too many sizes.
+    pub fn get(&self) -> BTreeMap<u64, Sent> {
+        self.sizes.iter().copied().collect()
+    }
+}
+
+impl Merge for Sizes {
+    fn merge(&mut self, other: Self) {
+        if other.too_many {
+            *self = other;
+        } else {
+            other.sizes.into_iter().for_each(|(bytes, sent)| self.record(bytes, sent));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(sizes: &[u64]) -> Sizes {
+        let mut all = Sizes::default();
+        for &bytes in sizes {
+            all.record(bytes, Sent { undecided: 1, new_certain: bytes % 2 });
+        }
+        all
+    }
+
+    #[test]
+    fn more_sizes_than_fit_leave_nothing() {
+        assert_eq!(of(&(0..256).collect::<Vec<_>>()).get().len(), 256);
+        assert_eq!(of(&(0..257).collect::<Vec<_>>()).get().len(), 0);
+        assert_eq!(of(&[5000]).get().len(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_and_split_gives_the_same(
+            mut sizes in prop::collection::vec(0u64..400, 0..800), cut in 0usize..800,
+        ) {
+            let whole = of(&sizes);
+            let cut = cut.min(sizes.len());
+            let mut parts = of(&sizes[cut..]);
+            parts.merge(of(&sizes[..cut]));
+            prop_assert_eq!(&parts, &whole);
+            sizes.reverse();
+            prop_assert_eq!(&of(&sizes), &whole);
+        }
+    }
+}
