@@ -10,7 +10,7 @@ use crate::record::time::{Clock, msec};
 use crate::summary::Summary;
 use crate::summary::keys::Key;
 use crate::summary::peer::started;
-use crate::summary::pool::{Flight, SLACK_MS, Worker};
+use crate::summary::pool::{Flight, Recent, SLACK_MS};
 use crate::summary::serials::Seen;
 use crate::tokenizer::prefix::Prefix;
 use crate::tokenizer::{Expected, Fields, Mismatch, Tokenizer, Wanted};
@@ -128,8 +128,8 @@ pub struct Fold {
     /// What was found so far.
     pub summary: Summary,
     clock: Clock,
-    /// The worker that wrote the last line, and often the next one too.
-    worker: Option<Worker>,
+    /// The workers that wrote the last lines, and often the next ones too.
+    workers: Recent,
 }
 
 impl Fold {
@@ -176,12 +176,9 @@ impl Fold {
         let name = group_name(&recipe.choice, fields);
         let request = if recipe.serials || recipe.pools { request(fields, ms) } else { None };
         let seen = request.filter(|_| recipe.serials).and_then(|request| request.seen(fields));
-        let gap = request.filter(|_| recipe.pools).map(|request| {
-            if !self.worker.as_ref().is_some_and(|last| last.is(&recipe.log, request.pid)) {
-                self.worker = Some(Worker::new(&recipe.log, request.pid));
-            }
-            request.gap(fields)
-        });
+        let in_flight = request
+            .filter(|_| recipe.pools)
+            .map(|request| (self.workers.of(&recipe.log, request.pid), request.gap(fields)));
         let Summary { peers, serials, .. } = summary;
         let mut counter = match (&request, &seen) {
             (Some(request), Some(_)) => Some(serials.counter(&recipe.log, request.pid)),
@@ -196,9 +193,9 @@ impl Fold {
                 peer.starts.record(start, started);
                 counter.starts.record(start, started);
             }
-            if let Some(gap) = gap
+            if let Some((worker, gap)) = in_flight
                 && let Some(flight) = flight(&attempt, start, gap)
-                && let Some(pool) = self.worker.as_ref().and_then(|worker| peer.pools.of(worker))
+                && let Some(pool) = peer.pools.of(worker)
             {
                 pool.record(flight);
             }

@@ -51,6 +51,38 @@ impl Worker {
     }
 }
 
+/// Workers that took turns lately: to make one anew costs a hash of the log's name.
+#[derive(Debug, Clone, Default)]
+pub struct Recent {
+    workers: Vec<Worker>,
+    last: usize,
+}
+
+/// Most workers that are remembered.
+const MAX_RECENT: usize = 16;
+
+impl Recent {
+    /// A worker of a log.
+    #[inline]
+    pub fn of(&mut self, log: &Arc<str>, pid: Option<u64>) -> &Worker {
+        if !self.workers.get(self.last).is_some_and(|last| last.is(log, pid)) {
+            self.last = self.find(log, pid);
+        }
+        &self.workers[self.last]
+    }
+
+    fn find(&mut self, log: &Arc<str>, pid: Option<u64>) -> usize {
+        if let Some(at) = self.workers.iter().position(|worker| worker.is(log, pid)) {
+            return at;
+        }
+        if self.workers.len() >= MAX_RECENT {
+            self.workers.clear();
+        }
+        self.workers.push(Worker::new(log, pid));
+        self.workers.len() - 1
+    }
+}
+
 /// The pools of one peer: one per worker.
 #[derive(Debug, Clone)]
 pub struct Pools {
