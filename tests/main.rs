@@ -24,3 +24,4 @@ mod recorded;
 mod threads;
 mod tokenizer;
 mod util;
+mod warmup;

@@ -10,6 +10,7 @@
 mod clients;
 mod pools;
 mod rng;
+mod schedule;
 mod traffic;
 mod truth;
 mod words;
@@ -52,8 +53,15 @@ pub(crate) struct Options {
     pub(crate) reuse: f64,
     /// How often an attempt fails, 0 to 1; nginx then tries the next peer, if there is one.
     pub(crate) retries: f64,
-    /// Reloads, evenly spread.
+    /// How long a connection may wait in a pool, in seconds; 0 for as long as it likes (`keepalive_timeout` of an
+    /// `upstream` block).
+    pub(crate) keepalive_timeout: u64,
+    /// Microseconds that a connect takes, roughly, to every peer. None: each upstream is at a distance of its own.
+    pub(crate) connect_us: Option<u64>,
+    /// Reloads, at random times.
     pub(crate) reloads: u64,
+    /// Times at which a peer closes all its connections, at random among the others.
+    pub(crate) backend_restarts: u64,
     /// Most idle client connections.
     pub(crate) clients: usize,
     /// Requests per client connection, in the mean.
@@ -76,7 +84,10 @@ impl Options {
             start: 1_795_219_200,
             reuse: 0.95,
             retries: 0.01,
+            keepalive_timeout: 60,
+            connect_us: None,
             reloads: 0,
+            backend_restarts: 0,
             clients: 200,
             requests_per_client: 20,
             seed: 1,

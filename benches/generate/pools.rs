@@ -4,6 +4,7 @@
 //! the worker's pool if one is idle, else a new one is opened. Which connections come back to the pool is chance here;
 //! in nginx `keepalive_requests`, the pool's size and `Connection: close` decide.
 
+use super::Options;
 use super::rng::{Chance, Rng};
 
 /// An `upstream` block.
@@ -37,8 +38,8 @@ pub(super) struct Peer {
 pub(super) struct Worker {
     /// `$pid`
     pub(super) pid: u64,
-    /// Idle connections by peer.
-    pub(super) idle: Vec<u32>,
+    /// Idle connections by peer: when each came back, in nanoseconds since the epoch, the last one last.
+    pub(super) idle: Vec<Vec<u64>>,
     /// The next peer of each upstream: round robin.
     next: Vec<usize>,
 }
@@ -51,11 +52,14 @@ impl Worker {
         upstream.first_peer + *turn
     }
 
-    /// Takes an idle connection to a peer, if there is one.
-    pub(super) fn take(&mut self, peer: usize) -> bool {
+    /// Takes the idle connection to a peer that came back last, if it did so at `oldest` or later: those before are
+    /// closed by now.
+    pub(super) fn take(&mut self, peer: usize, oldest: u64) -> bool {
         let idle = &mut self.idle[peer];
-        let found = *idle > 0;
-        *idle -= u32::from(found);
+        let found = idle.pop().is_some_and(|came_back| came_back >= oldest);
+        if !found {
+            idle.clear();
+        }
         found
     }
 }
@@ -87,8 +91,10 @@ const ANSWER_MS: [u64; 5] = [24, 6, 48, 90, 12];
 const LOSS: [(u64, u64); 5] = [(1, 1), (1, 2), (2, 1), (1, 4), (4, 1)];
 
 impl Pools {
-    /// Upstreams with peers, and the first workers. `loss` is that of the first upstream.
-    pub(super) fn new(upstreams: usize, peers: usize, workers: usize, loss: Chance) -> Self {
+    /// Upstreams with peers, and the first workers.
+    pub(super) fn new(options: &Options) -> Self {
+        let peers = options.peers.max(1);
+        let loss = Chance::new(1.0 - options.reuse);
         let mut pools = Pools {
             upstreams: Vec::new(),
             peers: Vec::new(),
@@ -96,16 +102,17 @@ impl Pools {
             generation: 0,
             next_pid: 1180,
         };
-        for index in 0..upstreams {
+        for index in 0..options.upstreams.max(1) {
             let round = index / NAMES.len();
             let name = NAMES[index % NAMES.len()];
+            let connect_us = options.connect_us.unwrap_or(CONNECT_US[index % CONNECT_US.len()]);
             let (times, of) = LOSS[index % LOSS.len()];
             pools.upstreams.push(Upstream {
                 name: if round == 0 { name.to_owned() } else { format!("{name}-{round}") },
                 first_peer: pools.peers.len(),
                 peers,
                 loss: loss.times(times, of),
-                connect_ns: CONNECT_US[index % CONNECT_US.len()] * 1000,
+                connect_ns: connect_us * 1000,
                 answer_ns: ANSWER_MS[index % ANSWER_MS.len()] * 1_000_000,
             });
             pools.peers.extend((0..peers).map(|peer| Peer {
@@ -113,7 +120,7 @@ impl Pools {
                 upstream: index,
             }));
         }
-        pools.start_workers(workers);
+        pools.start_workers(options.workers.max(1));
         pools
     }
 
@@ -125,12 +132,19 @@ impl Pools {
         self.start_workers(self.workers.len());
     }
 
+    /// A peer closes all its connections.
+    pub(super) fn restart_peer(&mut self, peer: usize) {
+        for worker in &mut self.workers {
+            worker.idle[peer].clear();
+        }
+    }
+
     fn start_workers(&mut self, count: usize) {
         let first = self.next_pid;
         self.next_pid += count as u64;
         let worker = |pid| Worker {
             pid,
-            idle: vec![0; self.peers.len()],
+            idle: vec![Vec::new(); self.peers.len()],
             next: vec![0; self.upstreams.len()],
         };
         self.workers = (first..self.next_pid).map(worker).collect();

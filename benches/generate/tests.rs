@@ -166,3 +166,53 @@ fn a_variable_without_values_is_refused_by_name() {
     let error = generate(&Options::new(format.unwrap(), Limit::Lines(1)), &mut Vec::new());
     assert!(error.unwrap_err().to_string().contains("$geoip_city"));
 }
+
+#[test]
+fn reloads_and_backend_restarts_come_at_random_but_not_close_together() {
+    let options = Options { reloads: 12, backend_restarts: 7, ..preset("keepwarm", 20_000) };
+    let events = |seed| {
+        let truth = log(&Options { seed, ..options.clone() }).1;
+        let restarts = truth.backend_restarts.iter().map(|restart| restart.at_ms);
+        let mut events: Vec<u64> = truth.reloads_ms.iter().copied().chain(restarts).collect();
+        assert_eq!((truth.reloads_ms.len(), truth.backend_restarts.len()), (12, 7));
+        events.sort_unstable();
+        // 20 s in 20 parts, less what chance does to arrivals.
+        assert!(events.windows(2).all(|two| two[1] - two[0] > 150), "{events:?}");
+        events
+    };
+    assert_ne!(events(1), events(2));
+}
+
+#[test]
+fn a_backend_restart_costs_its_peer_connections() {
+    let options = Options { reuse: 1.0, retries: 0.0, peers: 1, ..preset("keepwarm", 20_000) };
+    let without = log(&options).1;
+    let with = log(&Options { backend_restarts: 1, ..options }).1;
+    let restarted = &with.backend_restarts[0];
+    let (before, after) = without
+        .peers
+        .iter()
+        .zip(&with.peers)
+        .find(|(_, peer)| peer.addr == restarted.addr)
+        .unwrap();
+    assert!(after.new > before.new + 3, "{before:?} {after:?}");
+    let rest = |truth: &Truth, new| truth.total.new - new;
+    let (before, after) = (rest(&without, before.new), rest(&with, after.new));
+    assert!(before.abs_diff(after) < before / 4, "{before} {after}");
+}
+
+#[test]
+fn connections_that_wait_too_long_are_closed() {
+    let options = Options { rate: 1, retries: 0.0, reuse: 1.0, ..preset("keepwarm", 3000) };
+    let new =
+        |keepalive_timeout| log(&Options { keepalive_timeout, ..options.clone() }).1.total.new;
+    let (never, minute, second) = (new(0), new(60), new(1));
+    assert!(never < 100 && minute > 2 * never && second > 2000, "{never} {minute} {second}");
+}
+
+#[test]
+fn a_connect_takes_as_long_as_was_asked_for() {
+    let options = Options { connect_us: Some(3000), ..preset("keepwarm", 5000) };
+    let truth = log(&options).1;
+    assert_eq!(truth.total.new, truth.total.new_visible);
+}

@@ -3,7 +3,8 @@
 use super::clients::Clients;
 use super::pools::Pools;
 use super::rng::{Chance, Rng};
-use super::truth::Truth;
+use super::schedule::{Change, Schedule};
+use super::truth::{BackendRestart, Truth};
 use super::words::Words;
 use super::write::{Line, Writer};
 use super::{Limit, Options};
@@ -117,6 +118,10 @@ pub(super) struct Traffic {
     order: u64,
     /// The connection counter of the master process, which all connections draw from.
     serial: u64,
+    /// For what empties pools, so that the rest is the same with and without.
+    changes: Rng,
+    /// How long a connection may wait in a pool, in nanoseconds.
+    keepalive_timeout: u64,
     retries: Chance,
     client_ends: Chance,
     most_idle: usize,
@@ -126,13 +131,7 @@ impl Traffic {
     /// A site at rest.
     pub(super) fn new(options: &Options) -> io::Result<Self> {
         let mut rng = Rng::new(options.seed);
-        let loss = Chance::new(1.0 - options.reuse);
-        let pools = Pools::new(
-            options.upstreams.max(1),
-            options.peers.max(1),
-            options.workers.max(1),
-            loss,
-        );
+        let pools = Pools::new(options);
         Ok(Traffic {
             words: Words::new(&mut rng, options.format.escape),
             clients: Clients::default(),
@@ -144,6 +143,11 @@ impl Traffic {
             events: BinaryHeap::new(),
             order: 0,
             serial: 0,
+            changes: Rng::new(!options.seed),
+            keepalive_timeout: match options.keepalive_timeout {
+                0 => u64::MAX,
+                seconds => seconds * SECOND,
+            },
             retries: Chance::new(options.retries),
             client_ends: Chance::new(1.0).times(1, options.requests_per_client.max(1)),
             most_idle: options.clients,
@@ -157,6 +161,7 @@ impl Traffic {
             Limit::Lines(lines) => (lines, true),
             Limit::Bytes(bytes) => (bytes, false),
         };
+        let mut schedule = Schedule::new(options, limit, &mut self.changes);
         let mut arrival = options.start * SECOND;
         let mut written = 0;
         while written < limit {
@@ -165,11 +170,10 @@ impl Traffic {
                     self.events.pop();
                     self.proceed(index, now, out)?;
                     written = if in_lines { self.truth.lines } else { self.writer.bytes };
-                    let reloads = self.truth.reloads_ms.len() as u64;
-                    if reloads < options.reloads
-                        && written * (options.reloads + 1) >= limit * (reloads + 1)
-                    {
-                        self.reload(now);
+                    match schedule.next(written) {
+                        Some(Change::Reload) => self.reload(now),
+                        Some(Change::BackendRestart) => self.restart_backend(now),
+                        None => {}
                     }
                 }
                 _ => {
@@ -189,6 +193,18 @@ impl Traffic {
         self.truth.reloads_ms.push(ticks(now));
         self.pools.reload();
         self.clients.close_idle();
+    }
+
+    /// One of the peers closes its connections; the busier its upstream, the likelier.
+    fn restart_backend(&mut self, now: u64) {
+        let upstream = &self.pools.upstreams[self.pools.choose_upstream(&mut self.changes)];
+        let peer = upstream.first_peer + self.changes.below(upstream.peers);
+        self.truth.backend_restarts.push(BackendRestart {
+            at_ms: ticks(now),
+            upstream: upstream.name.clone(),
+            addr: self.pools.peers[peer].addr.clone(),
+        });
+        self.pools.restart_peer(peer);
     }
 
     /// A request comes in, on a client's connection.
@@ -243,9 +259,10 @@ impl Traffic {
         let how = if fails { self.rng.below(8) } else { 8 };
         if how < 5 {
             // A peer that is gone has closed its idle connections.
-            worker.idle[peer] = 0;
+            worker.idle[peer].clear();
         }
-        let reuses = how >= 5 && !is_old && worker.take(peer);
+        let oldest = now.saturating_sub(self.keepalive_timeout);
+        let reuses = how >= 5 && !is_old && worker.take(peer, oldest);
         self.serial += u64::from(!reuses);
         let kind = match how {
             0 => Kind::TimedOut,
@@ -293,7 +310,7 @@ impl Traffic {
             let next = match last.kind {
                 Kind::Reused | Kind::New => {
                     if !self.rng.happens(block.loss) && !is_old {
-                        self.pools.workers[request.worker].idle[last.peer] += 1;
+                        self.pools.workers[request.worker].idle[last.peer].push(now);
                     }
                     false
                 }

@@ -48,6 +48,19 @@ pub(crate) struct Truth {
     pub(crate) span_ms: (u64, u64),
     /// When the reloads were, in milliseconds since the epoch.
     pub(crate) reloads_ms: Vec<u64>,
+    /// When peers closed all their connections.
+    pub(crate) backend_restarts: Vec<BackendRestart>,
+}
+
+/// A peer closed its connections.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct BackendRestart {
+    /// When, in milliseconds since the epoch.
+    pub(crate) at_ms: u64,
+    /// The upstream's name.
+    pub(crate) upstream: String,
+    /// The peer's address as logged.
+    pub(crate) addr: String,
 }
 
 impl Truth {

@@ -72,17 +72,31 @@ impl Backend {
             let addr = listener.local_addr().expect("a bound socket has an address").to_string();
             (Listener::Tcp(listener), addr)
         };
-        let shared = Arc::new(Shared {
+        let shared = Shared {
             spec,
             new: AtomicU64::new(0),
             reused: AtomicU64::new(0),
             stale: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             open: Mutex::new(BTreeMap::new()),
-        });
-        let for_thread = Arc::clone(&shared);
-        let listener = std::thread::spawn(move || accept_all(&listener, &for_thread));
-        Backend { addr, shared, listener: Some(listener) }
+        };
+        let mut backend = Backend { addr, shared: Arc::new(shared), listener: None };
+        backend.serve(listener);
+        backend
+    }
+
+    /// Answers what it is asked, closes all connections and the listening socket, and listens again at the same address
+    /// of 127.0.0.1. The counts go on.
+    pub(crate) fn restart(&mut self) {
+        self.end();
+        let listener = TcpListener::bind(&self.addr).expect("a port that was ours just now");
+        self.shared.stopping.store(false, SeqCst);
+        self.serve(Listener::Tcp(listener));
+    }
+
+    fn serve(&mut self, listener: Listener) {
+        let shared = Arc::clone(&self.shared);
+        self.listener = Some(std::thread::spawn(move || accept_all(listener, &shared)));
     }
 
     /// The address as nginx.conf takes it and as nginx logs it: `127.0.0.1:40001`, `unix:/path`.
@@ -119,7 +133,7 @@ impl Drop for Backend {
 }
 
 /// Accepts until told to stop, then takes what is still queued, and waits for all connections to end.
-fn accept_all(listener: &Listener, shared: &Arc<Shared>) {
+fn accept_all(listener: Listener, shared: &Arc<Shared>) {
     let mut threads = Vec::new();
     let mut id = 0;
     while let Ok(stream) = listener.accept() {
@@ -137,7 +151,8 @@ fn accept_all(listener: &Listener, shared: &Arc<Shared>) {
             listener.set_nonblocking();
         }
     }
-    // Linux still hands out what arrived before; then the reads end.
+    // Linux has handed out what arrived before; from now on it refuses, and the reads end.
+    drop(listener);
     for stream in shared.open.lock().expect("no thread panics with it").values() {
         stream.shutdown(Shutdown::Read);
     }

@@ -155,8 +155,15 @@ impl Load {
 
 impl Running {
     /// How many arrivals have been taken up.
-    pub(crate) fn begun(&self) -> usize {
+    fn begun(&self) -> usize {
         self.shared.next.load(SeqCst).min(self.shared.plan.len())
+    }
+
+    /// Waits until so many arrivals have been taken up, or until the clients have ended.
+    pub(crate) fn wait(&self, arrivals: usize) {
+        while self.begun() < arrivals && !self.clients.iter().all(JoinHandle::is_finished) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Waits for the end.

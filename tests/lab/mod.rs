@@ -15,13 +15,16 @@
 )]
 
 pub(crate) mod backend;
+pub(crate) mod events;
 pub(crate) mod judge;
 pub(crate) mod load;
 pub(crate) mod nginx;
+pub(crate) mod record;
 mod rng;
 pub(crate) mod scenarios;
 pub(crate) mod site;
 pub(crate) mod tls;
+pub(crate) mod warmup;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -65,7 +68,7 @@ pub(crate) struct Truth {
     pub(crate) total: Counts,
     /// By the address that nginx logs.
     pub(crate) peers: BTreeMap<String, Counts>,
-    /// What was done to nginx, in order.
+    /// What was done to nginx or to a backend, in order.
     pub(crate) events: Vec<Event>,
 }
 
@@ -96,18 +99,19 @@ impl AddAssign for Counts {
     }
 }
 
-/// Something that was done to nginx.
+/// Something that was done to nginx or to a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Event {
     /// What.
     pub(crate) kind: EventKind,
     /// When the signal was sent, in milliseconds since 1970.
     pub(crate) at_ms: i64,
-    /// When its effect was complete: new workers run and the old are gone, or the new log is in use.
+    /// When its effect was complete: new workers run and the old at most finish what they have begun, the new log is in
+    /// use, the backend listens.
     pub(crate) done_ms: i64,
 }
 
-/// What can be done to nginx under load.
+/// What can be done to nginx and the backends under load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EventKind {
     /// HUP.
@@ -120,6 +124,23 @@ pub(crate) enum EventKind {
     Rotation,
     /// USR2, then QUIT to the old master.
     Upgrade,
+    /// The TLS backend, or else the first one, closes all connections and its listening socket, and listens again at
+    /// the same address.
+    BackendRestart,
+}
+
+impl EventKind {
+    /// As recorded cases and reports call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            EventKind::Reload => "reload",
+            EventKind::Restart => "restart",
+            EventKind::WorkerKilled => "worker_exit",
+            EventKind::Rotation => "rotation",
+            EventKind::Upgrade => "upgrade",
+            EventKind::BackendRestart => "backend_restart",
+        }
+    }
 }
 
 /// One row of truth.tsv.
@@ -160,9 +181,9 @@ impl Lab {
         addr
     }
 
-    /// Starts the TLS backend; its address.
-    pub(crate) fn tls_backend(&mut self) -> String {
-        let backend = TlsBackend::start(self.dir.path());
+    /// Starts the TLS backend, which takes `delay` to answer in the mean; its address.
+    pub(crate) fn tls_backend(&mut self, delay: Duration) -> String {
+        let backend = TlsBackend::start(self.dir.path(), delay);
         let addr = backend.addr();
         self.tls = Some(backend);
         addr
@@ -170,7 +191,7 @@ impl Lab {
 
     /// Runs `site` on `workers` processes under `load`. Each event happens once that many requests have begun.
     pub(crate) fn run(
-        self,
+        mut self,
         site: &Site,
         workers: usize,
         load: &Load,
@@ -182,8 +203,8 @@ impl Lab {
         let running = load.start(&nginx.addr());
         let mut truth = Truth::default();
         for &(after, kind) in events {
-            nginx::until("the load to get on", &front, || running.begun() >= after);
-            truth.events.push(perform(&mut nginx, kind));
+            running.wait(after);
+            truth.events.push(self.perform(&mut nginx, kind));
         }
         let sent = running.finish();
         nginx.stop();
@@ -211,18 +232,22 @@ impl Lab {
             _dir: self.dir,
         }
     }
-}
 
-fn perform(nginx: &mut Nginx, kind: EventKind) -> Event {
-    let at_ms = now_ms();
-    match kind {
-        EventKind::Reload => nginx.reload(),
-        EventKind::Restart => nginx.restart(),
-        EventKind::WorkerKilled => nginx.kill_worker(),
-        EventKind::Rotation => nginx.rotate(),
-        EventKind::Upgrade => nginx.upgrade(),
+    fn perform(&mut self, nginx: &mut Nginx, kind: EventKind) -> Event {
+        let at_ms = now_ms();
+        match kind {
+            EventKind::Reload => nginx.reload(),
+            EventKind::Restart => nginx.restart(),
+            EventKind::WorkerKilled => nginx.kill_worker(),
+            EventKind::Rotation => nginx.rotate(),
+            EventKind::Upgrade => nginx.upgrade(),
+            EventKind::BackendRestart => match &mut self.tls {
+                Some(tls) => tls.restart(),
+                None => self.backends.first_mut().expect("a laboratory has a backend").restart(),
+            },
+        }
+        Event { kind, at_ms, done_ms: now_ms() }
     }
-    Event { kind, at_ms, done_ms: now_ms() }
 }
 
 fn now_ms() -> i64 {

@@ -138,6 +138,8 @@ impl Nginx {
             .arg(&self.dir)
             .arg("-c")
             .arg(self.dir.join("nginx.conf"))
+            // The error log has local time and no zone. nginx hands this one down to its workers, and over USR2.
+            .env("TZ", "UTC")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(&stderr).expect("a file in the temporary folder"))
@@ -274,7 +276,7 @@ fn signal(pid: u32, name: &str) {
 }
 
 /// Waits for something that can be seen, and says what was missing and what nginx said if it does not come.
-pub(crate) fn until(what: &str, dir: &Path, mut seen: impl FnMut() -> bool) {
+fn until(what: &str, dir: &Path, mut seen: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !seen() {
         let error_log = || fs::read_to_string(dir.join("error.log")).unwrap_or_default();

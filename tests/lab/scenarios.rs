@@ -1,5 +1,7 @@
 //! One function per situation: about 1,000 requests in about 3 s each. The format is the caller's.
 
+use std::time::Duration;
+
 use super::EventKind::{Reload, Restart, Rotation, Upgrade, WorkerKilled};
 use super::backend::Spec;
 use super::load::Load;
@@ -7,7 +9,8 @@ use super::nginx::free_port;
 use super::site::{CLOSE, Format, KEEP, Site};
 use super::{EventKind, Lab, Run};
 
-const POOL: &str = "keepalive 32;";
+/// A pool that fits.
+pub(super) const POOL: &str = "keepalive 32;";
 
 /// One peer with a pool: nearly all attempts are reused.
 pub(crate) fn keepalive_on(format: Format) -> Run {
@@ -33,7 +36,7 @@ pub(crate) fn keepalive_requests_10(format: Format) -> Run {
 
 /// The peer closes idle connections after 30 ms, and nginx sees it while they are idle: only more new ones.
 pub(crate) fn peer_idle_timeout(format: Format) -> Run {
-    let idle_timeout = Some(std::time::Duration::from_millis(30));
+    let idle_timeout = Some(Duration::from_millis(30));
     let load = Load { rate: 250.0, requests: 800, ..Load::default() };
     one_peer(format, Spec { idle_timeout, ..Spec::delayed(4) }, POOL, KEEP, &load)
 }
@@ -191,7 +194,7 @@ fn one_peer(format: Format, spec: Spec, pool: &str, directives: &str, load: &Loa
 
 fn tls(format: Format, pool: &str, directives: &str, load: &Load) -> Run {
     let mut lab = Lab::new();
-    let app = lab.tls_backend();
+    let app = lab.tls_backend(Duration::ZERO);
     let site =
         Site::new(format).upstream("app", &[&app], pool).pass("/", "https://app", directives);
     lab.run(&site, 1, load, &[])
