@@ -179,9 +179,10 @@ impl Fold {
         let in_flight = request
             .filter(|_| recipe.pools)
             .map(|request| (self.workers.of(&recipe.log, request.pid), request.gap(fields)));
+        let is_detailed = summary.is_detailed();
         let Summary { peers, serials, .. } = summary;
         let mut counter = match (&request, &seen) {
-            (Some(request), Some(_)) => Some(serials.counter(&recipe.log, request.pid)),
+            (Some(request), Some(_)) => serials.counter(&recipe.log, request.pid),
             _ => None,
         };
         let mut start = request.map_or(0, |request| request.start);
@@ -190,10 +191,16 @@ impl Fold {
             peer.record(&attempt, ms);
             if let Some(counter) = &mut counter {
                 let started = started(&attempt);
-                peer.starts.record(start, started);
+                if is_detailed {
+                    peer.starts.record(start, started);
+                }
                 counter.starts.record(start, started);
             }
+            if is_detailed {
+                peer.record_sent(&attempt);
+            }
             if let Some((worker, gap)) = in_flight
+                && is_detailed
                 && let Some(flight) = flight(&attempt, start, gap)
                 && let Some(pool) = peer.pools.of(worker)
             {
@@ -206,6 +213,7 @@ impl Fold {
         if let (Some(counter), Some(seen)) = (counter, seen) {
             counter.record(seen);
         }
+        summary.bound_detail();
         summary.lines.matched += 1;
         summary.lines.without_upstream += u64::from(count == 0);
         if let Some(ms) = ms {

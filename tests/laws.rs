@@ -8,10 +8,13 @@ use keepwarm::log_format::{LogFormat, presets::Preset};
 use keepwarm::record::attempt::{Attempt, Outcome};
 use keepwarm::summary::keys::{Key, Keys};
 use keepwarm::summary::latency::LatencySummary;
-use keepwarm::summary::peer::PeerSummary;
+use keepwarm::summary::peer::{PeerSummary, started};
+use keepwarm::summary::pool::{Flight, Pools, Worker};
+use keepwarm::summary::serials::{Seen, Serials};
 use keepwarm::summary::timeline::{Cell, Timeline};
 use keepwarm::summary::{LineCounts, Merge, Span, Summary};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 /// One thing to record: an attempt at a moment, with a peer and its times.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +40,11 @@ fn any_event() -> impl Strategy<Value = Event> {
         .prop_map(|(ms, peer, outcome, times, stale)| Event { ms, peer, outcome, times, stale })
 }
 
+fn event() -> Event {
+    let times = [Some(1), Some(2), Some(30)];
+    Event { ms: Some(5000), peer: 1, outcome: Outcome::New, times, stale: false }
+}
+
 impl Event {
     fn attempt(&self) -> Attempt<'static> {
         let [connect_ms, header_ms, response_ms] = self.times;
@@ -50,6 +58,14 @@ impl Event {
             response_ms,
             bytes_sent: header_ms.map(u64::from),
         }
+    }
+
+    fn pid(&self) -> Option<u64> {
+        (self.peer > 0).then_some(u64::from(self.peer))
+    }
+
+    fn start(&self) -> i64 {
+        self.ms.unwrap_or(5000)
     }
 
     fn peer(&self) -> Vec<u8> {
@@ -116,6 +132,35 @@ impl Record for Timeline {
 impl Record for PeerSummary {
     fn record_event(&mut self, event: &Event) {
         self.record(&event.attempt(), event.ms);
+        self.record_sent(&event.attempt());
+        self.starts.record(event.start(), started(&event.attempt()));
+        self.pools.record_event(event);
+    }
+}
+
+impl Record for Pools {
+    fn record_event(&mut self, event: &Event) {
+        let worker = Worker::new(&Arc::from("access.log"), event.pid());
+        let Some(pool) = self.of(&worker) else { return };
+        pool.record(Flight {
+            earliest_start: event.start(),
+            latest_start: event.start() + i64::from(event.stale),
+            lasted: event.times[2],
+            new: event.outcome == Outcome::New,
+        });
+    }
+}
+
+impl Record for Serials {
+    fn record_event(&mut self, event: &Event) {
+        let counter = self.counter(&Arc::from("access.log"), event.pid()).unwrap();
+        counter.starts.record(event.start(), started(&event.attempt()));
+        counter.record(Seen {
+            serial: u64::from(event.times[1].unwrap_or(7)),
+            request: event.times[0].map(u64::from),
+            accepted_ms: event.ms,
+            whole_second: event.stale,
+        });
     }
 }
 
@@ -171,8 +216,36 @@ merge_laws! {
     latencies_merge: LatencySummary,
     timelines_merge: Timeline,
     peers_merge: PeerSummary,
+    pools_merge: Pools,
+    serials_merge: Serials,
     keys_merge: Keys<PeerSummary>,
     summaries_merge: Summary,
+}
+
+#[test]
+fn too_many_peers_for_details_are_too_many_in_any_order() {
+    let part = |peers: std::ops::Range<u16>| {
+        let mut summary = Summary::default();
+        for peer in peers {
+            let peer = Event { peer, ..event() };
+            let key = peer.peer();
+            let is_detailed = summary.is_detailed();
+            let own = summary.peer(Key { group: None, peer: &key });
+            if is_detailed {
+                own.record_event(&peer);
+            } else {
+                own.record(&peer.attempt(), peer.ms);
+            }
+            summary.bound_detail();
+        }
+        summary
+    };
+    let whole = part(0..300);
+    assert!(!whole.is_detailed());
+    assert!(merged(part(0..150), part(150..300)) == whole);
+    assert!(merged(part(0..290), part(290..300)) == whole);
+    assert!(merged(part(290..300), part(0..290)) == whole);
+    assert!(part(0..150).is_detailed());
 }
 
 /// Lines of a preset, some of them broken.

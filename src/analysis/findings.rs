@@ -9,15 +9,26 @@ use crate::units::thousands;
 use reuse::{Advice, percent};
 use std::net::{IpAddr, SocketAddr};
 
+/// What the evidence of hit rates says besides the rates.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Evidence<'a> {
+    /// Evidence that disagrees.
+    pub(super) conflicts: &'a [Conflict],
+    /// Connection numbers per second that belong to nothing in the log, where that is sure.
+    pub(super) silent_per_second: Option<f64>,
+    /// Does the log tell serial numbers?
+    pub(super) logs_serials: bool,
+}
+
 /// All findings, worst first.
 pub(super) fn findings(
     input: &InputStats,
     total: &Stats,
     upstreams: &[UpstreamReport],
-    conflicts: &[Conflict],
-    logs_serials: bool,
+    evidence: Evidence<'_>,
     policy: &Policy,
 ) -> Vec<Finding> {
+    let Evidence { conflicts, silent_per_second, logs_serials } = evidence;
     let serials_disagree =
         conflicts.iter().any(|conflict| !matches!(conflict, Conflict::Latency { .. }));
     let advice = Advice::of(logs_serials, serials_disagree);
@@ -30,6 +41,8 @@ pub(super) fn findings(
         }
     }
     found.extend(conflicts.iter().map(disagreement));
+    found.extend(silent_per_second.map(silent_clients));
+    found.extend(number_takers(logs_serials, policy));
     found.extend(not_logged(input, total));
     found.extend(malformed(input));
     found.sort_by_key(|finding| finding.severity);
@@ -117,7 +130,7 @@ fn disagreement(conflict: &Conflict) -> Finding {
                  to subrequests",
                 thousands(*others)
             ),
-            "give all access logs of this nginx at once; port checks that log nothing can't be told from new connections",
+            "give all access logs of this nginx at once, and log port checks too",
         ),
         Conflict::TooFewVisible { asked, possible } => (
             format!(
@@ -153,6 +166,36 @@ fn disagreement(conflict: &Conflict) -> Finding {
         message: format!("serial numbers ($connection) were not used: {why}"),
         fix: fix.to_owned(),
     }
+}
+
+/// Numbers come with time, not with attempts.
+fn silent_clients(per_second: f64) -> Finding {
+    Finding {
+        rule: "silent_clients",
+        severity: Severity::Note,
+        upstream: None,
+        message: format!(
+            "about {per_second:.0} connection numbers a second belong to no client or attempt of this log, at any load: \
+             port checks, open WebSockets, another log or server of this nginx, or peers that close idle connections; the \
+             hit rates allow for either"
+        ),
+        fix: "give all access logs of this nginx at once; log port checks too".to_owned(),
+    }
+}
+
+/// nginx.conf has what makes serial numbers tell less.
+fn number_takers(logs_serials: bool, policy: &Policy) -> Option<Finding> {
+    (logs_serials && !policy.number_takers.is_empty()).then(|| Finding {
+        rule: "number_takers",
+        severity: Severity::Note,
+        upstream: None,
+        message: format!(
+            "nginx.conf has {}: connections that no line tells of take serial numbers, so these give the lower end of hit \
+             rates only",
+            policy.number_takers.join(", ")
+        ),
+        fix: "a server without these tells more; or measure with `--connect-latency`".to_owned(),
+    })
 }
 
 /// A given connect latency does not fit the log.

@@ -9,6 +9,7 @@ use crate::summary::latency::LatencySummary;
 use crate::summary::peer::PeerSummary;
 use crate::summary::timeline::Timeline;
 use crate::summary::{Merge, Summary};
+use findings::Evidence;
 use hit_rate::Row;
 use report::{
     HitRate, InputStats, Latency, PeerReport, PerSecond, Period, Report, Stats, UpstreamReport,
@@ -32,6 +33,9 @@ pub struct Policy {
     pub sort: Sort,
     /// How long connects take, in milliseconds, by peer address, upstream name, or `*` for all others.
     pub connect_latency: BTreeMap<String, f64>,
+    /// Directives of nginx.conf that take connection numbers and write no line: with them serial numbers give a lower
+    /// end only.
+    pub number_takers: Vec<&'static str>,
 }
 
 impl Policy {
@@ -65,6 +69,7 @@ impl Default for Policy {
             by_peer: false,
             sort: Sort::Worst,
             connect_latency: BTreeMap::new(),
+            number_takers: Vec::new(),
         }
     }
 }
@@ -85,7 +90,7 @@ pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
             peers.iter().map(|(addr, peer)| row((addr.as_str(), peer))).collect()
         })
         .collect();
-    let rates = hit_rate::rates(&summary.serials, &peers);
+    let rates = hit_rate::rates(&summary.serials, &peers, policy.number_takers.is_empty());
     let logs_serials = !summary.serials.sorted().is_empty();
     let mut total = PeerSummary::default();
     let mut upstreams = Vec::new();
@@ -104,8 +109,12 @@ pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
     upstreams.sort_by(|a: &UpstreamReport, b| name_of(a).cmp(name_of(b)));
     upstreams.sort_by(|a, b| order(&a.stats, &b.stats, policy));
     let total = stats(&total, rates.total, period);
-    let conflicts = &rates.conflicts;
-    let findings = findings::findings(&input, &total, &upstreams, conflicts, logs_serials, policy);
+    let evidence = Evidence {
+        conflicts: &rates.conflicts,
+        silent_per_second: rates.silent_per_second,
+        logs_serials,
+    };
+    let findings = findings::findings(&input, &total, &upstreams, evidence, policy);
     Report { input, period, total, upstreams, findings, logs_serials }
 }
 

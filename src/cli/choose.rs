@@ -77,6 +77,11 @@ impl Formats {
             .collect()
     }
 
+    /// What nginx.conf has that takes connection numbers and writes no line.
+    pub(super) fn number_takers(&self) -> Vec<&'static str> {
+        self.conf.iter().flat_map(|conf| conf.number_takers.iter().copied()).collect()
+    }
+
     /// The format of a source; none if the source is empty.
     ///
     /// # Errors

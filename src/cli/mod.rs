@@ -4,6 +4,7 @@ pub mod args;
 mod choose;
 mod formats;
 mod latency;
+mod log_name;
 mod message;
 mod progress;
 mod report;

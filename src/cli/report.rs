@@ -3,6 +3,7 @@
 use super::args::{Color, Output, ReportArgs, SortBy};
 use super::choose::{Chosen, Formats, Said};
 use super::latency;
+use super::log_name::log_of;
 use super::message::Messages;
 use super::progress::Progress;
 use super::{Exit, to_stdout, when};
@@ -60,6 +61,7 @@ pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
             SortBy::Name => Sort::Name,
         },
         connect_latency: latencies,
+        number_takers: formats.number_takers(),
     };
     let report = analyse(batch.summary, input, &policy);
     show(args, &report)?;
@@ -160,7 +162,7 @@ fn prepare(
         match chosen {
             Ok(Some(Chosen { format, prefix, said: how })) => {
                 said.entry(how).or_default().push(name.to_owned());
-                recipes.push(Recipe::new(&format, prefix, choice.clone(), log_of(name)));
+                recipes.push(Recipe::new(&format, prefix, choice.clone(), &log_of(name)));
                 kept.push(source);
             }
             Ok(None) => messages.note(&format!("{} is empty", called(name))),
@@ -320,25 +322,6 @@ fn show(args: &ReportArgs, report: &Report) -> Result<()> {
     render::render(report, format, &options, &mut bytes)
         .map_err(|error| Error::io("report", &error))?;
     to_stdout(&bytes)
-}
-
-/// The log that a file is a part of: its name without what log rotation and compression add, `access.log.2.gz` ->
-/// `access.log`, `access.log-20261121` -> `access.log`.
-fn log_of(name: &str) -> &str {
-    let mut log = name;
-    loop {
-        let cut = log.rfind(['.', '-']).filter(|&at| {
-            let end = &log[at + 1..];
-            let digits = !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
-            // A number behind a dash may be a host's (`pod-0`), unless it is a date or stands behind an extension.
-            let rotated = digits && (log[..at].contains('.') || end.len() >= 8);
-            rotated || matches!(end, "gz" | "zst" | "bz2" | "xz")
-        });
-        match cut {
-            Some(at) if at > 0 => log = &log[..at],
-            _ => return log,
-        }
-    }
 }
 
 #[cfg(test)]

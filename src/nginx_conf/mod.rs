@@ -23,6 +23,7 @@ mod tree;
 
 use crate::error::{Error, ErrorKind, Result};
 use dump::Dump;
+use std::collections::BTreeSet;
 
 pub use disk::DiskLoader;
 pub use tree::{Directive, Loader, Place};
@@ -93,6 +94,9 @@ pub struct NginxConf {
     pub access_logs: Vec<AccessLog>,
     /// All `upstream` blocks.
     pub upstreams: Vec<Upstream>,
+    /// What takes connection numbers that no line of an access log of `http` tells of: `auth_request`, `mirror`,
+    /// `stream`, `mail` and `listen … quic`.
+    pub number_takers: BTreeSet<&'static str>,
 }
 
 impl NginxConf {
@@ -151,7 +155,24 @@ impl NginxConf {
                 ("upstream", Some(block)) => {
                     self.upstreams.push(upstream(directive, block, module)?);
                 }
-                ("stream", Some(block)) => self.collect(block, Module::Stream)?,
+                ("stream", Some(block)) => {
+                    self.number_takers.insert("stream");
+                    self.collect(block, Module::Stream)?;
+                }
+                ("mail", Some(_)) => {
+                    self.number_takers.insert("mail");
+                }
+                // `ngx_http_auth_request_module`, `ngx_http_mirror_module`: subrequests are not logged.
+                (name @ ("auth_request" | "mirror"), None)
+                    if directive.args.first().is_some_and(|arg| arg != b"off") =>
+                {
+                    let taker = if name == "mirror" { "mirror" } else { "auth_request" };
+                    self.number_takers.insert(taker);
+                }
+                // Each stream of a QUIC connection is a connection of its own (`ngx_quic_create_stream`).
+                ("listen", None) if directive.args.iter().any(|arg| arg == b"quic") => {
+                    self.number_takers.insert("listen … quic");
+                }
                 ("http" | "server" | "location" | "if" | "limit_except", Some(block)) => {
                     self.collect(block, module)?;
                 }

@@ -96,7 +96,16 @@ fn entries_of_data_blocks_and_of_other_modules_are_no_directives() {
          types { log_format x; } }\n\
          rtmp { access_log /2; server { access_log /3; } } mail { access_log /4; }",
     );
-    assert_eq!(conf, NginxConf::default());
+    assert_eq!(conf, NginxConf { number_takers: ["mail"].into(), ..NginxConf::default() });
+}
+
+#[test]
+fn what_takes_connection_numbers_and_writes_no_line_is_named() {
+    let conf = conf(
+        "http { server { listen 443 quic; location / { auth_request /a; } location /b { auth_request off; mirror off; } } }\n\
+         stream { }",
+    );
+    assert_eq!(conf.number_takers, ["auth_request", "listen … quic", "stream"].into());
 }
 
 #[test]

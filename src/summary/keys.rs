@@ -140,6 +140,22 @@ impl<V: Merge> Keys<V> {
         }
     }
 
+    /// How many keys are kept. Near the limit it may be more than [`Keys::sorted`] keeps.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Is nothing kept?
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// All values, with that of the others.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        let others = self.others.as_deref_mut();
+        self.entries.iter_mut().map(|(_, value)| value).chain(others)
+    }
+
     /// Keys and values in no order, without those of the others. Near the limit there may be more than
     /// [`Keys::sorted`] keeps.
     pub fn iter(&self) -> impl Iterator<Item = (Key<'_>, &V)> {

@@ -83,6 +83,10 @@ impl Merge for Span {
     }
 }
 
+/// With more groups and peers than this, what is kept of each one for the evidence of attempts in flight, of bytes and of
+/// variation over time would take more memory than it could tell.
+const MAX_DETAILED: usize = 200;
+
 /// Everything that is kept of a log.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Summary {
@@ -94,9 +98,31 @@ pub struct Summary {
     pub peers: Keys<PeerSummary>,
     /// Connection serial numbers.
     pub serials: Serials,
+    /// There are too many groups and peers for details of each. Whether there are depends on their set alone.
+    is_coarse: bool,
 }
 
 impl Summary {
+    /// Lets details go where there are too many groups and peers. To be called after each entry that may be new.
+    #[inline]
+    pub fn bound_detail(&mut self) {
+        if self.peers.len() > MAX_DETAILED && !self.is_coarse {
+            self.drop_detail();
+        }
+    }
+
+    #[cold]
+    fn drop_detail(&mut self) {
+        self.is_coarse = true;
+        self.peers.values_mut().for_each(PeerSummary::drop_detail);
+    }
+
+    /// Are details kept?
+    #[inline]
+    pub fn is_detailed(&self) -> bool {
+        !self.is_coarse
+    }
+
     /// The entry of a peer in its group (an upstream's name, or a value of `--by`).
     #[inline]
     pub fn peer(&mut self, key: Key<'_>) -> &mut PeerSummary {
@@ -110,5 +136,8 @@ impl Merge for Summary {
         self.span.merge(other.span);
         self.peers.merge(other.peers);
         self.serials.merge(other.serials);
+        if self.is_coarse || other.is_coarse || self.peers.len() > MAX_DETAILED {
+            self.drop_detail();
+        }
     }
 }

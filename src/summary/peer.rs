@@ -78,19 +78,25 @@ impl PeerSummary {
         if let Some(ms) = ms {
             self.timeline.record(ms, cell);
         }
-        if let Some(bytes) = attempt.bytes_sent {
-            self.record_sent(bytes, attempt.outcome);
-        }
     }
 
+    /// Takes in the bytes that the same attempt sent, if it got a connection and the log tells.
     #[inline]
-    fn record_sent(&mut self, bytes: u64, outcome: Outcome) {
-        let (undecided, new_certain) = match outcome {
+    pub fn record_sent(&mut self, attempt: &Attempt<'_>) {
+        let Some(bytes) = attempt.bytes_sent else { return };
+        let (undecided, new_certain) = match attempt.outcome {
             Outcome::Undecided => (1, 0),
             Outcome::New => (0, 1),
             Outcome::Failed | Outcome::NoLive => return,
         };
         self.sent.record(bytes, Sent { undecided, new_certain });
+    }
+
+    /// Lets go what is only kept for a few peers.
+    pub fn drop_detail(&mut self) {
+        self.starts = Starts::default();
+        self.sent = Sizes::default();
+        self.pools = Pools::default();
     }
 }
 

@@ -48,16 +48,23 @@ impl Merge for Started {
 pub struct Accepted {
     /// The largest number among them.
     pub newest: u64,
-    /// The smallest.
-    pub oldest: Smallest,
+    /// The sum of all of them.
+    pub sum: u128,
     /// Lines that told so.
     pub lines: u64,
+}
+
+impl Accepted {
+    /// The mean of the numbers: a few clients that came late do not move it, a second counter does.
+    pub fn mean(self) -> u64 {
+        u64::try_from(self.sum / u128::from(self.lines.max(1))).unwrap_or(u64::MAX)
+    }
 }
 
 impl Merge for Accepted {
     fn merge(&mut self, other: Self) {
         self.newest = self.newest.max(other.newest);
-        self.oldest.merge(other.oldest);
+        self.sum += other.sum;
         self.lines += other.lines;
     }
 }
@@ -86,6 +93,8 @@ pub struct Counter {
     pub starts: Starts,
     /// Lines with `$connection_requests` of 1: one for each client whose first request is in the log.
     pub first_requests: u64,
+    /// Lines with `$connection_requests` of 2: one for each client that had more than one request.
+    pub second_requests: u64,
     /// The smallest number among those.
     pub first_serial: Smallest,
     /// Lines.
@@ -108,12 +117,13 @@ impl Counter {
                 self.first_requests += 1;
                 self.first_serial.record(seen.serial);
             }
+            Some(2) => self.second_requests += 1,
             Some(_) => {}
             None => self.unnumbered += 1,
         }
         if let Some(ms) = seen.accepted_ms {
-            let oldest = Smallest(Some(seen.serial));
-            self.clock.record(ms, Accepted { newest: seen.serial, oldest, lines: 1 });
+            let (newest, sum) = (seen.serial, u128::from(seen.serial));
+            self.clock.record(ms, Accepted { newest, sum, lines: 1 });
         }
     }
 }
@@ -124,6 +134,7 @@ impl Merge for Counter {
         self.clock.merge(other.clock);
         self.starts.merge(other.starts);
         self.first_requests += other.first_requests;
+        self.second_requests += other.second_requests;
         self.first_serial.merge(other.first_serial);
         self.lines += other.lines;
         self.unnumbered += other.unnumbered;
@@ -157,18 +168,26 @@ impl Merge for Smallest {
 /// Workers that are looked for one by one before the index is asked.
 const FEW_WORKERS: usize = 16;
 
+/// Most workers. nginx has some dozens, times its reloads; a log with more has something else in `$pid`. Then nothing is
+/// kept: whether there are too many depends on the set of workers alone, so any order and split ends the same.
+const MAX_WORKERS: usize = 2000;
+
 /// All workers, by the log that they write and their `$pid`.
 #[derive(Debug, Clone, Default)]
 pub struct Serials {
     index: HashMap<(Arc<str>, Option<u64>), usize, DefaultHashBuilder>,
     counters: Vec<(Arc<str>, Option<u64>, Counter)>,
     last: usize,
+    overflown: bool,
 }
 
 impl Serials {
-    /// The counter of a worker.
+    /// The counter of a worker; none where there are too many.
     #[inline]
-    pub fn counter(&mut self, log: &Arc<str>, pid: Option<u64>) -> &mut Counter {
+    pub fn counter(&mut self, log: &Arc<str>, pid: Option<u64>) -> Option<&mut Counter> {
+        if self.overflown {
+            return None;
+        }
         let is_last = self
             .counters
             .get(self.last)
@@ -176,7 +195,15 @@ impl Serials {
         if !is_last {
             self.last = self.find(log, pid);
         }
-        &mut self.counters[self.last].2
+        if self.counters.len() > MAX_WORKERS {
+            self.overflow();
+        }
+        self.counters.get_mut(self.last).map(|(_, _, counter)| counter)
+    }
+
+    #[cold]
+    fn overflow(&mut self) {
+        *self = Serials { overflown: true, ..Serials::default() };
     }
 
     fn find(&mut self, log: &Arc<str>, pid: Option<u64>) -> usize {
@@ -205,14 +232,19 @@ impl Serials {
 
 impl Merge for Serials {
     fn merge(&mut self, other: Self) {
+        if other.overflown {
+            self.overflow();
+        }
         for (log, pid, counter) in other.counters {
-            self.counter(&log, pid).merge(counter);
+            if let Some(own) = self.counter(&log, pid) {
+                own.merge(counter);
+            }
         }
     }
 }
 
 impl PartialEq for Serials {
     fn eq(&self, other: &Self) -> bool {
-        self.sorted() == other.sorted()
+        (self.overflown, self.sorted()) == (other.overflown, other.sorted())
     }
 }

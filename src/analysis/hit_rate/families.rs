@@ -6,14 +6,18 @@
 //! number is seen in two. Whether a single number fell tells nothing, because old keepalive clients go on being logged
 //! with theirs.
 
+use super::order::{Clock, out_of_order, rising};
 use super::pool::Kin;
 use crate::summary::Merge;
-use crate::summary::serials::{Accepted, Counter, Serials, Started, Union};
+use crate::summary::serials::{Counter, Serials, Started, Union};
 use std::collections::BTreeMap;
 
 /// Share of accepts out of order above which two workers can't share a counter. Accepts of one counter come out of
 /// order only by the time that a client takes to send its first request.
 const OUT_OF_ORDER: f64 = 0.3;
+
+/// More counters than this are not told apart: they are no hosts, but something else in `$pid` or `$connection`.
+const MAX_FAMILIES: usize = 256;
 
 /// Workers that draw from one counter.
 pub(super) struct Family {
@@ -21,6 +25,9 @@ pub(super) struct Family {
     pub(super) clients: Union,
     /// The smallest number of a client whose first request is logged; none where the log does not tell which is first.
     pub(super) first: Option<u64>,
+    /// First requests of clients, and second ones.
+    pub(super) first_requests: u64,
+    pub(super) second_requests: u64,
     /// When the counter stood where: cells in which a client with a number larger than all before was accepted.
     pub(super) marks: Vec<Mark>,
     /// Attempts of these workers by the cell in which they started.
@@ -47,14 +54,14 @@ struct Worker<'a> {
     log: &'a str,
     pid: Option<u64>,
     counter: &'a Counter,
-    clock: BTreeMap<i64, Accepted>,
+    clock: Clock,
 }
 
 /// The workers found so far to share a counter.
 #[derive(Default)]
 struct Group<'a> {
     workers: Vec<(&'a str, Option<u64>, &'a Counter)>,
-    clock: BTreeMap<i64, Accepted>,
+    clock: Clock,
     clients: Union,
 }
 
@@ -62,9 +69,17 @@ impl<'a> Group<'a> {
     fn add(&mut self, worker: Worker<'a>) {
         self.workers.push((worker.log, worker.pid, worker.counter));
         self.clients.add(&worker.counter.clients);
-        for (ms, cell) in worker.clock {
-            self.clock.entry(ms).or_default().merge(cell);
-        }
+        let mut clock = std::mem::take(&mut self.clock);
+        clock.extend(worker.clock);
+        clock.sort_by_key(|(ms, _)| *ms);
+        clock.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1.merge(next.1);
+            }
+            same
+        });
+        self.clock = rising(clock);
     }
 
     /// Have both had a client of the same number? Two logs of one worker may have.
@@ -74,8 +89,9 @@ impl<'a> Group<'a> {
     }
 }
 
-/// Sorts the workers into families; clocks and attempts are put on cells of `scale`. Times may be off by `slack` ms.
-pub(super) fn families(serials: &Serials, scale: u32, slack: i64) -> Vec<Family> {
+/// Sorts the workers into families; clocks and attempts are put on cells of `scale`. Clients may show `late` ms after
+/// they were accepted. None with too many families.
+pub(super) fn families(serials: &Serials, scale: u32, late: i64) -> Option<Vec<Family>> {
     let mut workers: Vec<Worker<'_>> = serials
         .sorted()
         .into_iter()
@@ -88,15 +104,14 @@ pub(super) fn families(serials: &Serials, scale: u32, slack: i64) -> Vec<Family>
         .filter(|worker| !worker.clock.is_empty())
         .collect();
     // By birth, so that a worker is compared with those that were there before it.
-    workers
-        .sort_by_key(|worker| worker.clock.first_key_value().map(|(&ms, cell)| (ms, cell.newest)));
+    workers.sort_by_key(|worker| worker.clock.first().map(|(ms, cell)| (*ms, cell.newest)));
     let mut groups: Vec<Group<'_>> = Vec::new();
     for worker in workers {
         let fit = groups
             .iter()
             .enumerate()
             .filter(|(_, group)| !group.meets(&worker))
-            .map(|(i, group)| (out_of_order(&group.clock, &worker.clock, slack), i))
+            .map(|(i, group)| (out_of_order(&group.clock, &worker.clock, late), i))
             .min_by(|a, b| a.0.total_cmp(&b.0));
         match fit {
             Some((share, i)) if share <= OUT_OF_ORDER => groups[i].add(worker),
@@ -104,63 +119,18 @@ pub(super) fn families(serials: &Serials, scale: u32, slack: i64) -> Vec<Family>
                 let mut group = Group::default();
                 group.add(worker);
                 groups.push(group);
+                if groups.len() > MAX_FAMILIES {
+                    return None;
+                }
             }
         }
     }
-    groups.into_iter().map(|group| family(group, scale)).collect()
-}
-
-/// Is a worker's own clock, where it is of first requests only, out of order? Then it is two: those of a worker before
-/// and after a restart, or of two hosts, whose log does not tell them apart.
-pub(super) fn is_mixed(counter: &Counter, scale: u32, slack: i64) -> bool {
-    let clock = counter.clock.at_scale(scale);
-    // The smallest of each cell: two hosts side by side show in the cells that both have.
-    let oldest = clock.iter().map(|(&ms, cell)| {
-        (ms, Accepted { newest: cell.oldest.get().unwrap_or(cell.newest), ..*cell })
-    });
-    counter.unnumbered == 0 && share_below(&clock, &oldest.collect(), slack) > OUT_OF_ORDER
-}
-
-/// Only the cells whose newest number is larger than all before.
-fn rising(mut clock: BTreeMap<i64, Accepted>) -> BTreeMap<i64, Accepted> {
-    let mut newest = None;
-    clock.retain(|_, cell| {
-        let rises = newest < Some(cell.newest);
-        newest = newest.max(Some(cell.newest));
-        rises
-    });
-    clock
-}
-
-/// The share of accepts that would be out of order if both drew from one counter: the larger of the shares of either.
-fn out_of_order(a: &BTreeMap<i64, Accepted>, b: &BTreeMap<i64, Accepted>, slack: i64) -> f64 {
-    share_below(a, b, slack).max(share_below(b, a, slack))
-}
-
-/// Of the accepts in `later` that have a cell of `earlier` before them: the share with a smaller number than one there.
-fn share_below(
-    earlier: &BTreeMap<i64, Accepted>,
-    later: &BTreeMap<i64, Accepted>,
-    slack: i64,
-) -> f64 {
-    let mut newest = None;
-    let mut before = earlier.iter().peekable();
-    let (mut tests, mut below) = (0u32, 0u32);
-    for (&ms, cell) in later {
-        // Not the cell just before: a first request takes a moment to come.
-        while let Some((_, earlier)) = before.next_if(|&(&at, _)| at + slack < ms) {
-            newest = newest.max(Some(earlier.newest));
-        }
-        if let Some(newest) = newest {
-            tests += 1;
-            below += u32::from(cell.newest < newest);
-        }
-    }
-    if tests == 0 { 0.0 } else { f64::from(below) / f64::from(tests) }
+    Some(groups.into_iter().map(|group| family(group, scale)).collect())
 }
 
 fn family(group: Group<'_>, scale: u32) -> Family {
-    let marks = rising(group.clock)
+    let marks = group
+        .clock
         .into_iter()
         .map(|(ms, cell)| Mark { ms, serial: cell.newest, single: cell.lines < 2 })
         .collect();
@@ -175,12 +145,14 @@ fn family(group: Group<'_>, scale: u32) -> Family {
     let first = firsts.min().filter(|_| numbered);
     // When the first client came that began in the log, its number was the largest drawn so far. Clients behind it whose
     // first requests are not there tell of lost lines.
-    let first_requests: u64 =
-        group.workers.iter().map(|(_, _, counter)| counter.first_requests).sum();
+    let sum =
+        |of: fn(&Counter) -> u64| group.workers.iter().map(|(_, _, counter)| of(counter)).sum();
+    let first_requests = sum(|counter| counter.first_requests);
+    let second_requests = sum(|counter| counter.second_requests);
     let whole = first.filter(|&first| group.clients.count(first, u64::MAX) <= first_requests);
     let kin = whole.map(|first| Kin {
         workers: group.workers.iter().map(|(log, pid, _)| ((*log).to_owned(), *pid)).collect(),
         older: first.saturating_sub(1),
     });
-    Family { clients: group.clients, first, marks, starts, kin }
+    Family { clients: group.clients, first, first_requests, second_requests, marks, starts, kin }
 }

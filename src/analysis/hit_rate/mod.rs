@@ -22,7 +22,7 @@
 //!   anything that as many in a row have been.
 //! - The interval is wider on the side of fewer new connections, because what disturbs the account draws numbers too,
 //!   and so makes N too large: up to five silent clients a second, or fewer where quiet times exclude them
-//!   (`silent`). Besides, 0.4 % of the attempts and 3 on that side, and 0.3 % and 3 on the other. At these margins
+//!   (`silent`), and more where the numbers show that they come with time. Besides, 0.4 % of the attempts and 3 on that side, and 0.3 % and 3 on the other. At these margins
 //!   the recorded runs with a real nginx hold.
 //! - Where the log tells whole seconds only, attempts within a second of where the account begins and ends may be on
 //!   either side: nothing is told of a few seconds, and a day's log is nearly as good as one with `$msec`.
@@ -34,15 +34,20 @@
 //!   socket.
 //! - Without serial numbers there are only the ticks' bounds, and no estimate unless nothing can hide, or a connect
 //!   latency is given (`latency`). With them a latency is only compared. The same holds where neither `$pid` nor `$connection_requests` is logged: then nothing would show a restart.
+//! - Attempts of lines without serial numbers may all have been new; above 1 % of them there is no estimate.
 //! - Without `$connection_requests` a sampled log can't be told from a whole one, so the account gives a lower end only.
 //! - Evidence that disagrees is reported and not used ([`Conflict`]).
 //!
 //! # When it fails
 //!
 //! - Numbers that come with the attempts and not with time can't be told from new connections: `auth_request` and
-//!   `mirror` open connections for requests that are not logged. The estimate is then too low.
-//! - More than five silent clients a second in a log of little traffic pass for new connections, until the ticks
-//!   contradict them.
+//!   `mirror` open connections for requests that are not logged, and over HTTP/3 each stream of a client takes a number.
+//!   The rate is then too low, and its interval too.
+//! - What comes with time widens the interval by what the fit allows: port checks, `stream` and `mail` servers of the
+//!   same nginx, web sockets that are still open. Where traffic never varies that is five a second, and more than that
+//!   passes for new connections, until the ticks contradict it.
+//! - A log that is sampled by connections, where each client has one request, is taken for whole until its clients have
+//!   second ones: then nothing but a lower end is told.
 //! - Behind a balancer with few, long-lived connections the account is coarse, as it needs clients that come and go.
 //! - Peers whose attempts always come together, and show none of their new connections, can't be told apart.
 //!
@@ -56,6 +61,7 @@ mod bytes;
 mod families;
 mod fit;
 mod latency;
+mod order;
 mod peer;
 mod pool;
 mod serial;
@@ -68,9 +74,13 @@ use crate::summary::peer::PeerSummary;
 use crate::summary::serials::Serials;
 use peer::Peer;
 use serial::{Account, count};
+use silent::{Silent, silent};
 
 /// An estimate whose interval is wider than this share of the attempts is none.
-const TOO_WIDE: f64 = 0.3;
+const TOO_WIDE: f64 = 0.4;
+
+/// The share of attempts without serial numbers above which those with them say nothing of all.
+const FOREIGN: f64 = 0.01;
 
 /// Evidence that disagrees, so that it was not used.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,25 +158,36 @@ pub(super) struct Rates {
     pub(super) upstreams: Vec<(HitRate, Vec<HitRate>)>,
     /// Evidence that disagrees: of serial numbers at most one, and one per latency.
     pub(super) conflicts: Vec<Conflict>,
+    /// Connection numbers per second that belong to nothing in the log, where that is sure.
+    pub(super) silent_per_second: Option<f64>,
 }
 
-/// Judges all peers of all upstreams together: serial numbers tell of the whole log only.
-pub(super) fn rates(serials: &Serials, upstreams: &[Vec<Row<'_>>]) -> Rates {
+/// Judges all peers of all upstreams together: serial numbers tell of the whole log only. `all_logged`: nothing is known
+/// to take numbers and to write no line.
+pub(super) fn rates(serials: &Serials, upstreams: &[Vec<Row<'_>>], all_logged: bool) -> Rates {
     let rows: Vec<&Row<'_>> = upstreams.iter().flatten().collect();
     let mut peers: Vec<Peer> = rows.iter().map(|row| Peer::of(row)).collect();
     let alone = peers.clone();
-    let account = Account::of(serials);
+    let mut account = Account::of(serials);
+    if let Some(account) = &mut account {
+        account.is_numbered &= all_logged;
+    }
     let shared = learn_pools(&mut peers, &rows, account.as_ref().map_or(&[], |all| &all.kin));
     let mut total = sum(&peers);
     total.least = (total.least + shared).min(total.most);
     let mut conflicts = Vec::new();
-    let judged = account.map(|account| by_serials(account, &peers, total));
+    let judged = account.map(|account| {
+        let silent = silent(&account);
+        by_serials(&account, silent, &peers, total).map(|new| (account, silent, new))
+    });
     let serial = matches!(judged, Some(Ok(_)));
+    let mut silent_per_second = None;
     match judged {
-        Some(Ok((account, new))) => {
+        Some(Ok((account, silent, new))) => {
             total = new;
+            silent_per_second = silent.per_second;
             let summaries: Vec<&PeerSummary> = rows.iter().map(|row| row.peer).collect();
-            split::split(&mut peers, &summaries, &account, total);
+            split::split(&mut peers, &summaries, (&account, silent), total);
             let known = peers.iter().zip(&rows);
             conflicts.extend(known.filter_map(|(peer, row)| peer.compare_latency(row).err()));
         }
@@ -197,7 +218,7 @@ pub(super) fn rates(serials: &Serials, upstreams: &[Vec<Row<'_>>]) -> Rates {
         rates.push((rate(new, own, serial), per_peer));
         rest = others;
     }
-    Rates { total: rate(total, &peers, serial), upstreams: rates, conflicts }
+    Rates { total: rate(total, &peers, serial), upstreams: rates, conflicts, silent_per_second }
 }
 
 /// Takes in the given connect latencies; gives those that do not fit.
@@ -230,7 +251,12 @@ fn sum(peers: &[Peer]) -> New {
 }
 
 /// The whole log's new connections by its serial numbers, or why they can't be used and how many they ask for.
-fn by_serials(account: Account, peers: &[Peer], alone: New) -> Result<(Account, New), Conflict> {
+fn by_serials(
+    account: &Account,
+    silent: Silent,
+    peers: &[Peer],
+    alone: New,
+) -> Result<New, Conflict> {
     if !account.is_complete() {
         return Err(Conflict::Incomplete { loss: account.loss });
     }
@@ -256,25 +282,30 @@ fn by_serials(account: Account, peers: &[Peer], alone: New) -> Result<(Account, 
     let best = visible + hidden.clamp(0.0, count(covered.undecided)) + outside.best;
     // Attempts that may lie on the other side of an end may all be new: pools are filled there.
     let doubt = count(account.doubtful.connected() + account.doubtful.failed);
-    let below = 3.0 + 0.004 * attempts + outside.best - outside.least + doubt;
-    let above = 3.0 + 0.003 * attempts + outside.most - outside.best + doubt;
-    let least = (best - below - silent::most(&account)).max(alone.least);
+    // Attempts without a number of their own may all have been new.
+    let known = account.covered.undecided + account.uncovered.undecided;
+    let all: u64 = peers.iter().map(|peer| peer.undecided).sum();
+    let foreign = count(all.saturating_sub(known));
+    let below = 3.0 + 0.004 * attempts + outside.best - outside.least + doubt + account.unseen;
+    let above = 3.0 + 0.003 * attempts + outside.most - outside.best + doubt + foreign;
+    let least = (best - below - silent.most).max(alone.least);
     let most = (best + above).min(attempts);
     if most < alone.least {
         let (allowed, proven) = (to_count(most), to_count(alone.least));
         return Err(Conflict::TooFewNumbers { allowed, proven });
+    }
+    if !account.is_numbered {
+        // A sampled log would not show: its lost clients would pass for connections.
+        return Ok(New { least: alone.least, most, best: None });
     }
     if least > alone.most {
         let conflict =
             Conflict::TooFewVisible { asked: to_count(best), possible: to_count(alone.most) };
         return Err(conflict);
     }
-    if !account.is_numbered {
-        // A sampled log would not show: its lost clients would pass for connections.
-        return Ok((account, New { least: alone.least, most, best: None }));
-    }
-    let best = (below + above <= TOO_WIDE * attempts).then(|| best.clamp(least, most));
-    Ok((account, New { least, most, best }))
+    let is_known = foreign <= FOREIGN * attempts && most - least <= TOO_WIDE * attempts;
+    let best = is_known.then(|| best.clamp(least, most));
+    Ok(New { least, most, best })
 }
 
 #[expect(
@@ -289,6 +320,9 @@ fn to_count(n: f64) -> u64 {
 /// An upstream's new connections: the sum of its peers', within what the whole log leaves. Where its peers can't be told
 /// apart but all others can, or there are no others, it is known all the same.
 fn upstream_new(own: &[Peer], all: &[Peer], total: New) -> New {
+    if own.len() == all.len() {
+        return total;
+    }
     let (mine, whole) = (sum(own), sum(all));
     let best = mine.best.or_else(|| {
         let undecided: u64 = own.iter().map(|peer| peer.undecided).sum();

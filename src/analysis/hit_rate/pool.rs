@@ -9,7 +9,7 @@
 
 use super::Row;
 use crate::summary::Merge;
-use crate::summary::pool::{Pools, Worker};
+use crate::summary::pool::{Pool, Pools, Worker};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long after the log's first attempt a worker must begin to be taken for a new one when others go on, in
@@ -79,20 +79,30 @@ fn id(worker: &Worker) -> Id<'_> {
     (&worker.log, worker.pid)
 }
 
-/// For one peer.
+/// For one peer. A worker may write several logs, so those of a `$pid` are taken together: attempts that were in flight
+/// at one instant in two hosts hold as many connections, too.
 fn beyond_certain(
     pools: &Pools,
     born: &BTreeSet<Id<'_>>,
     kin: &[Kin],
     kin_of: &BTreeMap<Id<'_>, usize>,
 ) -> u64 {
+    let mut workers: BTreeMap<Option<u64>, (Vec<Id<'_>>, Pool)> = BTreeMap::new();
+    for (worker, pool) in pools.iter() {
+        let (ids, all) = workers.entry(worker.pid).or_default();
+        ids.push(id(worker));
+        all.merge(pool.clone());
+    }
     let mut sum = 0;
     let mut by_kin: BTreeMap<usize, u64> = BTreeMap::new();
-    for (worker, pool) in pools.iter() {
+    for (ids, pool) in workers.values() {
         let beyond = pool.opened() - pool.new_certain;
-        if born.contains(&id(worker)) {
+        let mut kins = ids.iter().map(|id| kin_of.get(id));
+        if ids.iter().all(|id| born.contains(id)) {
             sum += beyond;
-        } else if let Some(&kin) = kin_of.get(&id(worker)) {
+        } else if let Some(Some(&kin)) = kins.next()
+            && kins.all(|other| other == Some(&kin))
+        {
             *by_kin.entry(kin).or_default() += beyond;
         }
     }

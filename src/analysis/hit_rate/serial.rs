@@ -6,10 +6,12 @@
 //! subrequests, resolvers. So the account says how many new connections there were **at most**, and how many in all
 //! likelihood where nothing else draws.
 
-use super::families::{Family, Mark, families, is_mixed};
+use super::families::{Family, Mark, families};
+use super::order::{is_mixed, lateness};
 use super::pool::Kin;
+use super::ticks::poisson_upper;
 use crate::summary::Merge;
-use crate::summary::serials::{Counter, SerialSet, Serials, Started};
+use crate::summary::serials::{Counter, Serials, Started};
 
 /// A silence inside a stretch of at least this long, in milliseconds, and of [`SILENT_TIMES`] the usual distance of
 /// attempts, is a gap in the log or a quiet time: numbers drawn in it belong to nothing that the log shows.
@@ -27,9 +29,6 @@ const MAX_LOSS: f64 = 0.02;
 
 /// So many prove nothing.
 const FEW_LOST: u64 = 3;
-
-/// More workers than this are not compared with each other: nginx has some dozens, times its reloads.
-const MAX_WORKERS: usize = 2000;
 
 /// The time between two clients, and what happened in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,6 +78,9 @@ pub(super) struct Account {
     pub(super) counters: usize,
     /// The share of connections whose first request is not in the log.
     pub(super) loss: f64,
+    /// At most so many connections may have had one request that is not in the log, by chance: none of their numbers
+    /// shows. Infinite where all clients have one request, so that a loss could not show.
+    pub(super) unseen: f64,
     /// Connections whose first request is in a log twice: two counters are mixed there.
     pub(super) twice: u64,
     /// Clients of a counter come in no order: two counters are mixed there.
@@ -104,15 +106,24 @@ impl Account {
     pub(super) fn of(serials: &Serials) -> Option<Account> {
         let counters = serials.sorted();
         let overflow = counters.iter().any(|(_, _, counter)| counter.clients.is_overflown());
-        if counters.len() > MAX_WORKERS || overflow {
+        if overflow {
             return None;
         }
         let is_numbered = counters.iter().all(|(_, _, counter)| counter.unnumbered == 0);
         let (scale, slack) = resolution(&counters)?;
-        let mixed = counters.iter().any(|(_, _, counter)| is_mixed(counter, scale, slack));
-        let (loss, twice) = (loss(serials), twice(serials));
-        let mut account = Account { loss, twice, mixed, is_numbered, scale, ..Account::default() };
-        let families = families(serials, scale, slack);
+        let late = lateness(&counters, scale, slack);
+        let mixed = counters.iter().any(|(_, _, counter)| is_mixed(counter, scale, late));
+        let families = families(serials, scale, late)?;
+        let firsts: Vec<Firsts> = families.iter().filter_map(Firsts::of).collect();
+        let mut account = Account {
+            loss: loss(&firsts),
+            unseen: unseen(&firsts),
+            twice: firsts.iter().map(|of| of.first.saturating_sub(of.connections)).sum(),
+            mixed,
+            is_numbered,
+            scale,
+            ..Account::default()
+        };
         account.counters = families.len();
         account.parallel = run_in_parallel(&families);
         for family in &families {
@@ -165,7 +176,13 @@ impl Account {
         self.uncovered_hidden.add(hidden_at_birth(family, &stretches, birth));
         self.doubtful.merge(doubtful(family, &stretches, slack));
         self.uncovered.merge(left);
-        self.uncovered_hidden.add(hidden_like_neighbours(&stretches, left.undecided));
+        let behind = if ends_like_before(family, &stretches) {
+            hidden_like_neighbours(&stretches, left.undecided)
+        } else {
+            let best = hidden_like_neighbours(&stretches, left.undecided).best;
+            Guess { least: 0.0, best, most: count(left.undecided) }
+        };
+        self.uncovered_hidden.add(behind);
         self.stretches.extend(stretches);
     }
 }
@@ -317,26 +334,48 @@ fn run_in_parallel(families: &[Family]) -> bool {
     spans.windows(2).any(|pair| pair[1].0 < pair[0].1)
 }
 
-/// Connections that began in the logs' time, by counter, and how many of their first requests are there.
-fn firsts(serials: &Serials) -> impl Iterator<Item = (u64, u64)> {
-    serials.sorted().into_iter().filter(|(_, _, counter)| counter.unnumbered == 0).filter_map(
-        |(_, _, counter)| {
-            let smallest = counter.first_serial.get()?;
-            let clients = SerialSet::union([&counter.clients].into_iter());
-            Some((clients.count(smallest, u64::MAX), counter.first_requests))
-        },
-    )
+/// Is the time behind the last client no longer than the longest between two? Else something has changed: a restart
+/// whose first clients are still to come.
+fn ends_like_before(family: &Family, stretches: &[Stretch]) -> bool {
+    let (Some((end, _)), Some(mark)) = (family.starts.last_key_value(), family.marks.last()) else {
+        return true;
+    };
+    let longest = stretches.iter().map(|stretch| stretch.to.ms - stretch.from.ms).max();
+    longest.is_some_and(|longest| end - mark.ms <= longest.max(SILENT_MS))
+}
+
+/// Connections of one counter that began in the logs' time, where requests are numbered.
+struct Firsts {
+    /// By their numbers.
+    connections: u64,
+    /// By their first requests.
+    first: u64,
+    /// Those that had a second one.
+    second: u64,
+}
+
+impl Firsts {
+    fn of(family: &Family) -> Option<Firsts> {
+        let connections = family.clients.count(family.first?, u64::MAX);
+        Some(Firsts { connections, first: family.first_requests, second: family.second_requests })
+    }
 }
 
 /// The share of connections whose first request is not in the log, of those that began in its time: 0 in a whole log.
-fn loss(serials: &Serials) -> f64 {
-    let (connections, first) =
-        firsts(serials).fold((0, 0), |sum, counter| (sum.0 + counter.0, sum.1 + counter.1));
+fn loss(firsts: &[Firsts]) -> f64 {
+    let connections: u64 = firsts.iter().map(|of| of.connections).sum();
+    let first: u64 = firsts.iter().map(|of| of.first).sum();
     // A few may have begun before what was read, as `--since` cuts it.
     if connections <= first + FEW_LOST { 0.0 } else { 1.0 - count(first) / count(connections) }
 }
 
-/// Connections that began more than once, of which there are none in one counter.
-fn twice(serials: &Serials) -> u64 {
-    firsts(serials).map(|(connections, first)| first.saturating_sub(connections)).sum()
+/// Lost lines show as connections with a second request and no first one; those of a connection with a single request
+/// take its number along. So the loss that may have remained unseen, at 95 % confidence, times the connections of one
+/// request.
+fn unseen(firsts: &[Firsts]) -> f64 {
+    let sum = |of: fn(&Firsts) -> u64| firsts.iter().map(of).sum::<u64>();
+    let (lost, second) = (sum(|of| of.connections.saturating_sub(of.first)), sum(|of| of.second));
+    let single = sum(|of| of.connections).saturating_sub(second);
+    let share = poisson_upper(lost) / count(second.max(1));
+    if share < 0.5 { count(single) * share / (1.0 - share) } else { f64::INFINITY }
 }

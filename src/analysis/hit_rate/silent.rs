@@ -8,9 +8,12 @@
 use super::fit::{Fit, fit};
 use super::serial::{Account, Stretch, count};
 
-/// Silent clients per second that are possible: a few load balancers with a check a second each. More of them are told
-/// by the ticks, as new connections that are never visible.
+/// Silent clients per second that are possible where nothing speaks for them: a few load balancers with a check a second
+/// each.
 const MOST: f64 = 5.0;
+
+/// A rate that the fit sets this far apart from none, per second, is there: then there is no such limit.
+const SHOWN: f64 = 1.0;
 
 /// The largest rate that the fit looks for, per second.
 const LARGEST: f64 = 100.0;
@@ -20,20 +23,38 @@ const LARGEST: f64 = 100.0;
 const ROWS: f64 = 64.0;
 const CELLS: i64 = 8;
 
-/// At most this many of the covered missing numbers may have been drawn by silent clients: as many as the rate allows,
-/// or fewer where the fit excludes it.
-pub(super) fn most(account: &Account) -> f64 {
+/// What is known of silent clients.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Silent {
+    /// At most this many of the covered missing numbers may have been theirs: as many as the rate allows, or fewer where
+    /// the fit excludes it.
+    pub(super) most: f64,
+    /// Numbers per second that come with time and not with attempts, where that is sure.
+    pub(super) per_second: Option<f64>,
+}
+
+/// Missing numbers are fitted by three terms: with time, with the attempts, and with their square, as a pool that is too
+/// small loses more connections the more attempts there are at a time.
+pub(super) fn silent(account: &Account) -> Silent {
     let seconds: f64 = account.stretches.iter().map(Stretch::seconds).sum();
     let shortest = (seconds / ROWS).max(count((CELLS << account.scale).unsigned_abs()) / 1000.0);
     let joined = joined(&account.stretches, shortest);
-    let rows: Vec<Vec<f64>> =
-        joined.iter().map(|row| vec![count(row.undecided), LARGEST * row.seconds]).collect();
-    let hidden: Vec<f64> = joined.iter().map(|row| row.hidden).collect();
-    let rate = match fit(&hidden, &rows) {
-        Some(Fit { share, error }) => MOST.min(LARGEST * (share[1] + 2.0 * error[1])),
-        None => MOST,
+    let attempts: f64 = joined.iter().map(|row| count(row.undecided)).sum();
+    let mean = (attempts / count(joined.len().max(1) as u64)).max(1.0);
+    let terms = |row: &Row| {
+        let undecided = count(row.undecided);
+        vec![LARGEST * row.seconds, undecided, undecided * undecided / mean]
     };
-    rate * seconds
+    let rows: Vec<Vec<f64>> = joined.iter().map(terms).collect();
+    let hidden: Vec<f64> = joined.iter().map(|row| row.hidden).collect();
+    let Some(Fit { share, error }) = fit(&hidden, &rows) else {
+        return Silent { most: MOST * seconds, per_second: None };
+    };
+    let (rate, error) = (LARGEST * share[0], LARGEST * error[0]);
+    let most = rate + 2.0 * error;
+    let most = if rate > SHOWN { most } else { most.min(MOST) };
+    let per_second = (rate - 3.0 * error > SHOWN).then_some(rate);
+    Silent { most: most * seconds, per_second }
 }
 
 /// Some stretches that follow one another.

@@ -2,7 +2,7 @@
 
 use super::fit::{Fit, fit};
 use super::serial::{Account, Stretch, count};
-use super::silent;
+use super::silent::Silent;
 use super::{New, Peer, TOO_WIDE};
 use crate::summary::peer::PeerSummary;
 
@@ -21,7 +21,12 @@ struct Part {
 }
 
 /// Sets each peer's new connections to what the whole log leaves for it.
-pub(super) fn split(peers: &mut [Peer], summaries: &[&PeerSummary], account: &Account, total: New) {
+pub(super) fn split(
+    peers: &mut [Peer],
+    summaries: &[&PeerSummary],
+    (account, silent): (&Account, Silent),
+    total: New,
+) {
     bound(peers, total);
     let Some(best) = total.best else { return };
     let open: Vec<usize> = (0..peers.len()).filter(|&i| peers[i].new.best.is_none()).collect();
@@ -42,7 +47,7 @@ pub(super) fn split(peers: &mut [Peer], summaries: &[&PeerSummary], account: &Ac
     make_sum(&mut guesses, hidden);
     // Silent clients may have passed for new connections of any peer.
     let undecided: u64 = open.iter().map(|&i| peers[i].undecided).sum();
-    let silent = silent::most(account) / count(undecided.max(1));
+    let silent = silent.most / count(undecided.max(1));
     for (&i, guess) in open.iter().zip(guesses) {
         if let Some(guess) = guess {
             let silent = silent * count(peers[i].undecided);
@@ -64,8 +69,8 @@ fn bound(peers: &mut [Peer], total: New) {
     }
 }
 
-/// Peers at the same distance show the same share of their new connections. That they do is an assumption, so a fifth
-/// of the difference from an even split is added to the error.
+/// Peers at the same distance show the same share of their new connections. Nothing tells that they are, so what one of
+/// them would have if it showed half or twice as large a share as the others is within the error.
 fn by_visible(peers: &[Peer], open: &[usize], hidden: f64) -> Option<Vec<Part>> {
     let visible: u64 = open.iter().map(|&i| peers[i].ticks.visible).sum();
     if visible < ENOUGH_VISIBLE || open.iter().any(|&i| !peers[i].ticks.tells) {
@@ -75,7 +80,9 @@ fn by_visible(peers: &[Peer], open: &[usize], hidden: f64) -> Option<Vec<Part>> 
     let guesses = open.iter().map(|&i| {
         let share = (count(peers[i].ticks.visible) + 0.5) / all;
         let scatter = hidden * (share * (1.0 - share) / all).sqrt();
-        let error = scatter + 0.2 * hidden * share.min(1.0 - share) + 1.0;
+        let odds = share / (1.0 - share).max(1e-9);
+        let shifted = |by: f64| (by * odds / (1.0 + by * odds) - share).abs();
+        let error = scatter + hidden * shifted(2.0).max(shifted(0.5)) / 2.0 + 1.0;
         Part { value: hidden * share, error }
     });
     Some(guesses.collect())
@@ -117,8 +124,8 @@ fn by_variation(
     )
 }
 
-/// Weighs two guesses by their errors; where they contradict each other, the visible connections are believed: the
-/// variation over time is misled by peers whose attempts come together. What they differ by is doubt, too.
+/// Weighs two guesses by their errors. Where they contradict each other either may be wrong: peers at different distances
+/// mislead the one, peers whose attempts come together the other. What they differ by is doubt, too.
 fn combine(visible: Option<Part>, varying: Option<Part>) -> Option<Part> {
     let (a, b) = match (visible, varying) {
         (Some(a), Some(b)) => (a, b),
@@ -126,7 +133,8 @@ fn combine(visible: Option<Part>, varying: Option<Part>) -> Option<Part> {
     };
     let apart = (a.value - b.value).abs();
     if apart > 2.0 * a.error.hypot(b.error) {
-        return Some(a);
+        let error = a.error.max(b.error) + apart / 2.0;
+        return Some(Part { value: f64::midpoint(a.value, b.value), error });
     }
     let (wa, wb) = (a.error.powi(-2), b.error.powi(-2));
     let value = (a.value * wa + b.value * wb) / (wa + wb);

@@ -53,9 +53,20 @@ fn workers_that_follow_on_the_end_of_all_others_are_new() {
         work(&mut peer, "a.log", pid, span, 500, 8);
     }
     assert_eq!(one(&peer, &[]), 16);
-    // A worker of the same number in another log is another one.
+    // If another log has a worker of the same number, it may be the same, which was there before.
     work(&mut peer, "b.log", 3, (0, 60), 500, 8);
-    assert_eq!(one(&peer, &[]), 16);
+    assert_eq!(one(&peer, &[]), 8);
+}
+
+#[test]
+fn a_worker_that_writes_several_logs_has_one_pool() {
+    let mut peer = PeerSummary::default();
+    let logs = ["a.log", "b.log", "c.log"];
+    for (log, from) in logs.into_iter().zip([0, 60, 120]) {
+        work(&mut peer, log, 1, (from, from + 59), 500, 8);
+    }
+    let workers = logs.map(|log| (log.to_owned(), Some(1))).to_vec();
+    assert_eq!(one(&peer, &[Kin { workers, older: 0 }]), 8);
 }
 
 #[test]
