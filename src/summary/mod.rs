@@ -7,6 +7,7 @@
 //! first.
 
 pub mod cells;
+pub mod events;
 pub mod keys;
 pub mod latency;
 pub mod peer;
@@ -14,6 +15,7 @@ pub mod serial_set;
 pub mod serials;
 pub mod timeline;
 
+use events::Events;
 use keys::{Key, Keys};
 use peer::PeerSummary;
 use serials::Serials;
@@ -92,6 +94,8 @@ pub struct Summary {
     pub peers: Keys<PeerSummary>,
     /// Connection serial numbers.
     pub serials: Serials,
+    /// What error logs told.
+    pub events: Events,
 }
 
 impl Summary {
@@ -108,5 +112,6 @@ impl Merge for Summary {
         self.span.merge(other.span);
         self.peers.merge(other.peers);
         self.serials.merge(other.serials);
+        self.events.merge(other.events);
     }
 }
