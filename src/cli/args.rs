@@ -42,7 +42,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show connection reuse per upstream and peer, from access logs
-    Report(ReportArgs),
+    Report(Box<ReportArgs>),
     /// List known log formats, show how a line is read, and advise what to log
     Formats(FormatsArgs),
 }
@@ -103,6 +103,12 @@ pub struct ReportArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the type says it")]
     pub format: FormatArgs,
+
+    /// nginx's error log, which tells of reloads and restarts if it is of level notice
+    ///
+    /// A file, a pattern such as 'error.log*', or - for stdin; compressed or not. May be given several times.
+    #[arg(long, value_name = "PATH", help_heading = "Reading")]
+    pub error_log: Vec<String>,
 
     /// Leave out requests that ended before this time
     ///
