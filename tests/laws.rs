@@ -6,6 +6,8 @@ use crate::lines::{self, Rng};
 use keepwarm::fold::{By, Choice, Fold, Recipe};
 use keepwarm::log_format::{LogFormat, presets::Preset};
 use keepwarm::record::attempt::{Attempt, Outcome};
+use keepwarm::record::error_log::{ErrorLogEvent, Kind, LocalSecond};
+use keepwarm::summary::events::Events;
 use keepwarm::summary::keys::{Key, Keys};
 use keepwarm::summary::latency::LatencySummary;
 use keepwarm::summary::peer::{PeerSummary, started};
@@ -172,10 +174,27 @@ impl Record for Keys<PeerSummary> {
     }
 }
 
+impl Record for Events {
+    fn record_event(&mut self, event: &Event) {
+        let Some(ms) = event.ms else { return };
+        let kind = match event.outcome {
+            Outcome::New => Kind::WorkerStarted,
+            Outcome::Undecided => Kind::Start { version: "nginx/1.31.5".into() },
+            Outcome::Failed if event.stale => Kind::WorkerKilled { signal: 9 },
+            Outcome::Failed => Kind::Reload,
+            Outcome::NoLive => Kind::ReopenLogs,
+        };
+        let about = event.stale.then_some(u64::from(event.peer));
+        let pid = u64::from(event.peer);
+        self.record(ErrorLogEvent { at: LocalSecond(ms / 1000), kind, pid, about });
+    }
+}
+
 impl Record for Summary {
     fn record_event(&mut self, event: &Event) {
         self.lines.record_event(event);
         self.span.record_event(event);
+        self.events.record_event(event);
         let peer = event.peer();
         self.peer(Key { group: None, peer: &peer }).record(&event.attempt(), event.ms);
     }
@@ -219,6 +238,7 @@ merge_laws! {
     pools_merge: Pools,
     serials_merge: Serials,
     keys_merge: Keys<PeerSummary>,
+    events_merge: Events,
     summaries_merge: Summary,
 }
 

@@ -11,6 +11,7 @@
 )]
 
 mod cli;
+mod error_logs;
 mod hit_rate;
 mod hostile;
 mod input;

@@ -3,6 +3,7 @@
 mod findings;
 pub mod hit_rate;
 pub mod report;
+pub mod warmup;
 
 use crate::summary::keys::Keys;
 use crate::summary::latency::LatencySummary;

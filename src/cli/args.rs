@@ -104,6 +104,12 @@ pub struct ReportArgs {
     #[allow(missing_docs, reason = "the type says it")]
     pub format: FormatArgs,
 
+    /// nginx's error log, which tells of reloads and restarts if it is of level notice
+    ///
+    /// A file, a pattern such as 'error.log*', or - for stdin; compressed or not. May be given several times.
+    #[arg(long, value_name = "PATH", help_heading = "Reading")]
+    pub error_log: Vec<String>,
+
     /// Leave out requests that ended before this time
     ///
     /// For example: 2h, '90 min ago', yesterday, 10:00, 2026-11-21, '2026-11-21 10:00 +01:00',

@@ -2,6 +2,7 @@
 
 pub mod args;
 mod choose;
+mod error_logs;
 mod formats;
 mod latency;
 mod log_name;

@@ -6,7 +6,7 @@ use super::latency;
 use super::log_name::log_of;
 use super::message::Messages;
 use super::progress::Progress;
-use super::{Exit, to_stdout, when};
+use super::{Exit, error_logs, to_stdout, when};
 use crate::analysis::report::{InputStats, Report, Severity};
 use crate::analysis::{Policy, Sort, analyse};
 use crate::error::{Error, ErrorKind, Result};
@@ -27,6 +27,7 @@ use std::io::{BufWriter, IsTerminal, Write, stdin, stdout};
 /// What ends the run; sources that fail are said and the others go on.
 pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
     let inputs = inputs(args)?;
+    error_logs::check(args, &inputs)?;
     let formats = Formats::new(&args.format, &inputs)?;
     let choice = choice(args)?;
     let found = discover(&inputs);
@@ -34,7 +35,9 @@ pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
     found.warnings.iter().for_each(|warning| messages.warning(warning));
     found.errors.iter().for_each(|error| messages.error(error));
     let (sources, recipes) = prepare(found.sources, &formats, &choice, messages)?;
-    let batch = read(args, &sources, &recipes, messages)?;
+    let events = error_logs::read(args, messages)?;
+    let mut batch = read(args, &sources, &recipes, messages)?;
+    batch.summary.events = events;
     let input = input_stats(&sources, &batch);
     if input.matched == 0 {
         return if messages.had_errors() && input.lines == 0 {
@@ -179,7 +182,7 @@ fn prepare(
 }
 
 /// What some of `all` logs are called in a message.
-fn logs(names: &[String], all: usize) -> String {
+pub(super) fn logs(names: &[String], all: usize) -> String {
     match names {
         [name] => called(name).to_owned(),
         _ if names.len() == all => format!("{all} logs"),
@@ -189,7 +192,7 @@ fn logs(names: &[String], all: usize) -> String {
 }
 
 /// What a log is called in a message.
-fn called(name: &str) -> &str {
+pub(super) fn called(name: &str) -> &str {
     if name == "-" { "stdin" } else { name }
 }
 

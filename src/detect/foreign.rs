@@ -10,7 +10,7 @@ const KINDS: &[(&str, &str, &str)] = &[
     (
         "an nginx error log",
         r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[(?:debug|info|notice|warn|error|crit|alert|emerg)\] \d+#\d+:",
-        "give keepwarm the file that nginx.conf's `access_log` names",
+        "give keepwarm the file that nginx.conf's `access_log` names, and this one as --error-log PATH",
     ),
     (
         "an HAProxy log",

@@ -1,6 +1,7 @@
 //! The meaning of a line's values: numbers, times, and the attempts that its `$upstream_*` lists tell of.
 
 pub mod attempt;
+pub mod error_log;
 pub mod number;
 pub mod time;
 

@@ -84,7 +84,7 @@ fn parse_iso(text: &[u8]) -> Option<i64> {
 }
 
 /// Date, `hh:mm:ss` and zone to milliseconds.
-fn at(year: i64, month: i64, day: i64, time: &[u8], zone: &[u8]) -> Option<i64> {
+pub(super) fn at(year: i64, month: i64, day: i64, time: &[u8], zone: &[u8]) -> Option<i64> {
     let [h1, h2, b':', m1, m2, b':', s1, s2] = *time else { return None };
     let (hour, minute, second) = (number(&[h1, h2])?, number(&[m1, m2])?, number(&[s1, s2])?);
     let in_range = (1..=12).contains(&month)

@@ -7,6 +7,7 @@
 //! first.
 
 pub mod cells;
+pub mod events;
 pub mod keys;
 pub mod latency;
 pub mod peer;
@@ -16,6 +17,7 @@ pub mod serials;
 pub mod sizes;
 pub mod timeline;
 
+use events::Events;
 use keys::{Key, Keys};
 use peer::PeerSummary;
 use serials::Serials;
@@ -98,6 +100,8 @@ pub struct Summary {
     pub peers: Keys<PeerSummary>,
     /// Connection serial numbers.
     pub serials: Serials,
+    /// What error logs told.
+    pub events: Events,
     /// There are too many groups and peers for details of each. Whether there are depends on their set alone.
     is_coarse: bool,
 }
@@ -136,6 +140,7 @@ impl Merge for Summary {
         self.span.merge(other.span);
         self.peers.merge(other.peers);
         self.serials.merge(other.serials);
+        self.events.merge(other.events);
         if self.is_coarse || other.is_coarse || self.peers.len() > MAX_DETAILED {
             self.drop_detail();
         }

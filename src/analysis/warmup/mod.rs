@@ -1,0 +1,3 @@
+//! When pools were emptied, and why.
+
+pub mod history;
