@@ -3,6 +3,7 @@
 mod findings;
 pub mod hit_rate;
 pub mod report;
+pub mod warmup;
 
 use crate::summary::keys::Keys;
 use crate::summary::latency::LatencySummary;
@@ -11,11 +12,13 @@ use crate::summary::timeline::Timeline;
 use crate::summary::{Merge, Summary};
 use hit_rate::Row;
 use report::{
-    HitRate, InputStats, Latency, PeerReport, PerSecond, Period, Report, Stats, UpstreamReport,
+    HitRate, InputStats, Latency, PeerReport, PerSecond, Period, Point, Report, Stats,
+    UpstreamReport,
 };
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use warmup::Told;
 
 /// What the operator expects, and what is known besides the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +35,8 @@ pub struct Policy {
     pub sort: Sort,
     /// How long connects take, in milliseconds, by peer address, upstream name, or `*` for all others.
     pub connect_latency: BTreeMap<String, f64>,
+    /// What nginx's error logs tell of its processes, by time.
+    pub told: Vec<Told>,
 }
 
 impl Policy {
@@ -65,14 +70,16 @@ impl Default for Policy {
             by_peer: false,
             sort: Sort::Worst,
             connect_latency: BTreeMap::new(),
+            told: Vec::new(),
         }
     }
 }
 
 /// Turns a summary into what is shown. The line accounting comes with the names of the sources, which a summary does
 /// not know.
-pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
+pub fn analyse(mut summary: Summary, input: InputStats, policy: &Policy) -> Report {
     let period = summary.span.get().map(|(from_ms, to_ms)| Period { from_ms, to_ms });
+    let inputs = warmup::Inputs::take(&mut summary);
     let groups = group(summary.peers, policy);
     let peers: Vec<Vec<Row<'_>>> = groups
         .iter()
@@ -87,9 +94,11 @@ pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
         .collect();
     let rates = hit_rate::rates(&summary.serials, &peers);
     let logs_serials = !summary.serials.sorted().is_empty();
+    let warmups = warmup::find(&inputs, &summary.serials, &groups, &policy.told);
     let mut total = PeerSummary::default();
     let mut upstreams = Vec::new();
-    for ((name, peers), (rate, peer_rates)) in groups.into_iter().zip(rates.upstreams) {
+    let judged = rates.upstreams.into_iter().zip(warmups.upstreams);
+    for ((name, peers), ((rate, peer_rates), warmup)) in groups.into_iter().zip(judged) {
         let mut sum = PeerSummary::default();
         let mut reports = Vec::new();
         for ((addr, peer), rate) in peers.into_iter().zip(peer_rates) {
@@ -97,7 +106,9 @@ pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
             sum.merge(peer);
         }
         reports.sort_by(|a, b| order(&a.stats, &b.stats, policy));
-        upstreams.push(UpstreamReport { name, stats: stats(&sum, rate, period), peers: reports });
+        let timeline = points(&sum.timeline, period);
+        let stats = stats(&sum, rate, period);
+        upstreams.push(UpstreamReport { name, stats, peers: reports, warmup, timeline });
         total.merge(sum);
     }
     // By name first: unnamed ones go by the address of their only peer.
@@ -106,7 +117,8 @@ pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
     let total = stats(&total, rates.total, period);
     let conflicts = &rates.conflicts;
     let findings = findings::findings(&input, &total, &upstreams, conflicts, logs_serials, policy);
-    Report { input, period, total, upstreams, findings, logs_serials }
+    let warmups = warmups.warmups;
+    Report { input, period, total, upstreams, warmups, findings, logs_serials }
 }
 
 /// Peers of one upstream.
@@ -232,6 +244,30 @@ fn per_second(timeline: &Timeline, period: Option<Period>) -> Option<PerSecond> 
         peak: most as f64 / width as f64,
         peak_over_s: width,
     })
+}
+
+/// Most steps of an upstream's timeline.
+const MAX_POINTS: i64 = 60;
+
+/// Attempts and certainly new connections in at most [`MAX_POINTS`] steps.
+fn points(timeline: &Timeline, period: Option<Period>) -> Vec<Point> {
+    let Some(period) = period else { return Vec::new() };
+    let (width, cells) = timeline.to_vec();
+    let from = period.from_ms.div_euclid(width) * width;
+    let step = ((period.to_ms - from) / width / MAX_POINTS + 1) * width;
+    let mut points: Vec<Point> = Vec::new();
+    for (at, cell) in cells {
+        let from_ms = from + (at - from).div_euclid(step) * step;
+        let (connected, new_certain) = (cell.attempts - cell.failed, cell.new_certain);
+        match points.last_mut() {
+            Some(last) if last.from_ms == from_ms => {
+                last.connected += connected;
+                last.new_certain += new_certain;
+            }
+            _ => points.push(Point { from_ms, connected, new_certain }),
+        }
+    }
+    points
 }
 
 /// Do new connections come all the time, in more than half of the cells, and not only in a burst?

@@ -60,6 +60,7 @@ pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
             SortBy::Name => Sort::Name,
         },
         connect_latency: latencies,
+        told: Vec::new(),
     };
     let report = analyse(batch.summary, input, &policy);
     show(args, &report)?;

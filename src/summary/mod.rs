@@ -6,7 +6,9 @@
 //! fixed histogram shape, no arrival order, and caps that depend on the whole set of what was seen, not on what came
 //! first.
 
+pub mod burst;
 pub mod cells;
+pub mod early;
 pub mod keys;
 pub mod latency;
 pub mod peer;
@@ -15,10 +17,13 @@ pub mod serial_set;
 pub mod serials;
 pub mod sizes;
 pub mod timeline;
+pub mod workers;
 
+use burst::Bursts;
 use keys::{Key, Keys};
 use peer::PeerSummary;
 use serials::Serials;
+use workers::Workers;
 
 /// Merges another part into this one. See the module's laws, which `tests/merge.rs` holds every implementor to.
 pub trait Merge: Default {
@@ -94,6 +99,10 @@ pub struct Summary {
     pub peers: Keys<PeerSummary>,
     /// Connection serial numbers.
     pub serials: Serials,
+    /// When workers began and ended, where `$pid` is logged.
+    pub workers: Workers,
+    /// Certainly new connections over time.
+    pub bursts: Bursts,
 }
 
 impl Summary {
@@ -110,5 +119,7 @@ impl Merge for Summary {
         self.span.merge(other.span);
         self.peers.merge(other.peers);
         self.serials.merge(other.serials);
+        self.workers.merge(other.workers);
+        self.bursts.merge(other.bursts);
     }
 }

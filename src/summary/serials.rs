@@ -136,7 +136,9 @@ impl Merge for Counter {
 pub struct Smallest(Option<u64>);
 
 impl Smallest {
-    fn record(&mut self, value: u64) {
+    /// Takes in a number.
+    #[inline]
+    pub fn record(&mut self, value: u64) {
         self.0 = Some(self.0.map_or(value, |smallest| smallest.min(value)));
     }
 
