@@ -1,20 +1,22 @@
 //! Lines into a summary: the one engine behind batch, live and cluster runs. Pure: bytes in, counts out.
 
+mod request;
+
 use crate::detect::Detected;
 use crate::log_format::LogFormat;
 use crate::log_format::variable::Field;
 use crate::record::Reject;
 use crate::record::attempt::{Attempt, Outcome, attempts};
-use crate::record::number::{integer, millis};
 use crate::record::time::{Clock, msec};
 use crate::summary::Summary;
+use crate::summary::burst::New;
 use crate::summary::keys::Key;
 use crate::summary::peer::started;
-use crate::summary::pool::{Flight, Recent, SLACK_MS};
-use crate::summary::serials::Seen;
+use crate::summary::pool::Recent;
 use crate::tokenizer::prefix::Prefix;
 use crate::tokenizer::{Expected, Fields, Mismatch, Tokenizer, Wanted};
 use regex_automata::meta::Regex;
+use request::{Living, burst, flight, line_alone, request};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -53,6 +55,7 @@ pub struct Recipe {
     log: Arc<str>,
     serials: bool,
     pools: bool,
+    workers: bool,
 }
 
 /// The fields that a report needs. Of the three times the most exact one that the format logs.
@@ -71,11 +74,14 @@ fn wanted(format: &LogFormat, by: &By) -> Wanted {
     let times = [Field::Msec, Field::TimeIso8601, Field::TimeLocal];
     // A JSON line may lack a key of its format.
     fields.extend(times.iter().filter(logged).take(if format.is_json() { times.len() } else { 1 }));
-    if logs_serials(format) || logs_flights(format) {
+    if logs_serials(format) || logs_flights(format) || format.logs("pid") {
         fields.extend([Field::Pid, Field::RequestTime]);
     }
+    if logs_serials(format) || format.logs("pid") {
+        fields.extend([Field::Connection, Field::ConnectionRequests]);
+    }
     if logs_serials(format) {
-        fields.extend([Field::Connection, Field::ConnectionRequests, Field::ConnectionTime]);
+        fields.push(Field::ConnectionTime);
     }
     match by {
         By::Upstream => fields.push(Field::UpstreamName),
@@ -102,7 +108,8 @@ impl Recipe {
         let serials = logs_serials(format);
         // A connection belongs to an upstream, not to a value of `--by`.
         let pools = logs_flights(format) && !matches!(choice.by, By::Variable(_));
-        Recipe { tokenizer, prefix, choice, log: log.into(), serials, pools }
+        let workers = format.logs("pid");
+        Recipe { tokenizer, prefix, choice, log: log.into(), serials, pools, workers }
     }
 
     /// The same for a format that was detected.
@@ -129,7 +136,7 @@ pub struct Fold {
     pub summary: Summary,
     clock: Clock,
     /// The workers that wrote the last lines, and often the next ones too.
-    workers: Recent,
+    known: Recent,
 }
 
 impl Fold {
@@ -162,29 +169,36 @@ impl Fold {
     fn fields(
         &mut self,
         recipe: &Recipe,
-        line: &[u8],
+        line_text: &[u8],
         fields: &Fields<'_>,
     ) -> Result<(), Mismatch> {
-        let ms = self.time(fields).map_err(|reject| mismatch(reject, line))?;
+        let ms = self.time(fields).map_err(|reject| mismatch(reject, line_text))?;
         let summary = &mut self.summary;
         if !recipe.is_wanted(ms) {
             // Still a line that must make sense.
-            attempts(fields, |_| ()).map_err(|reject| mismatch(reject, line))?;
+            attempts(fields, |_| ()).map_err(|reject| mismatch(reject, line_text))?;
             summary.lines.filtered += 1;
             return Ok(());
         }
         let name = group_name(&recipe.choice, fields);
-        let request = if recipe.serials || recipe.pools { request(fields, ms) } else { None };
+        let request = if recipe.serials || recipe.pools || recipe.workers {
+            request(fields, ms)
+        } else {
+            None
+        };
         let seen = request.filter(|_| recipe.serials).and_then(|request| request.seen(fields));
-        let in_flight = request
-            .filter(|_| recipe.pools)
-            .map(|request| (self.workers.of(&recipe.log, request.pid), request.gap(fields)));
+        let gap = request.filter(|_| recipe.pools).map(|request| request.gap(fields));
+        let line = recipe.workers.then(|| request.or_else(|| line_alone(fields, ms))).flatten();
+        let worker = request.filter(|_| recipe.pools).or(line);
+        let worker = worker.map(|request| self.known.of(&recipe.log, request.pid));
         let is_detailed = summary.is_detailed();
-        let Summary { peers, serials, .. } = summary;
+        let Summary { peers, serials, workers, bursts, .. } = summary;
         let mut counter = match (&request, &seen) {
             (Some(request), Some(_)) => serials.counter(&recipe.log, request.pid),
             _ => None,
         };
+        let mut living =
+            line.zip(worker).and_then(|(line, worker)| Living::of(workers, worker, line));
         let mut start = request.map_or(0, |request| request.start);
         let count = attempts(fields, |attempt| {
             let peer = peers.entry(key(&recipe.choice.by, name.as_deref(), &attempt));
@@ -199,19 +213,34 @@ impl Fold {
             if is_detailed {
                 peer.record_sent(&attempt);
             }
-            if let Some((worker, gap)) = in_flight
+            if let Some(gap) = gap
                 && is_detailed
                 && let Some(flight) = flight(&attempt, start, gap)
-                && let Some(pool) = peer.pools.of(worker)
+                && let Some(pool) = worker.and_then(|worker| peer.pools.of(worker))
             {
                 pool.record(flight);
+            }
+            if let Some(living) = &mut living {
+                living.attempt(&attempt);
+            }
+            if attempt.outcome == Outcome::New
+                && let Some(ms) = ms
+            {
+                let lasted = i64::from(attempt.response_ms.unwrap_or(0));
+                let at = request.map_or(ms - lasted, |_| start);
+                let burst = burst(&attempt);
+                bursts.record(at, burst);
+                peer.news.record(at, New { count: 1, handshake_ms: burst.handshake_ms });
             }
             // The next try begins where this one ended.
             start += i64::from(attempt.response_ms.unwrap_or(0));
         })
-        .map_err(|reject| mismatch(reject, line))?;
+        .map_err(|reject| mismatch(reject, line_text))?;
         if let (Some(counter), Some(seen)) = (counter, seen) {
             counter.record(seen);
+        }
+        if let Some(living) = living {
+            living.line(fields, seen);
         }
         summary.bound_detail();
         summary.lines.matched += 1;
@@ -239,69 +268,6 @@ impl Fold {
             None => Err(Reject { value: text, expected: "a time" }),
         }
     }
-}
-
-/// The request that a line tells of.
-#[derive(Debug, Clone, Copy)]
-struct Request {
-    pid: Option<u64>,
-    /// When it began, in milliseconds since the epoch: its first attempt can't have begun before.
-    start: i64,
-    /// When the line was written.
-    end: i64,
-}
-
-/// None where the line lacks a time.
-#[inline]
-fn request(fields: &Fields<'_>, ms: Option<i64>) -> Option<Request> {
-    let end = ms?;
-    let start = end - i64::from(millis(fields.get(Field::RequestTime)?)?);
-    Some(Request { pid: fields.get(Field::Pid).and_then(integer), start, end })
-}
-
-impl Request {
-    /// Its part in the account of serial numbers; none where the line lacks the number.
-    #[inline]
-    fn seen(self, fields: &Fields<'_>) -> Option<Seen> {
-        let serial = integer(fields.get(Field::Connection)?)?;
-        let request = fields.get(Field::ConnectionRequests).and_then(integer);
-        let age = fields.get(Field::ConnectionTime).and_then(millis);
-        let accepted_ms = match (age, request) {
-            (Some(age), _) => Some(self.end - i64::from(age)),
-            (None, Some(1) | None) => Some(self.start),
-            (None, Some(_)) => None,
-        };
-        let whole_second = self.end % 1000 == 0;
-        Some(Seen { serial, request, accepted_ms, whole_second })
-    }
-
-    /// Milliseconds of the request that its attempts do not explain: reading its body, sending the response. So much
-    /// later than the sum of those before it may an attempt have begun. Below 0 the clocks disagree.
-    #[inline]
-    fn gap(self, fields: &Fields<'_>) -> i64 {
-        let list = fields.get(Field::ResponseTime).unwrap_or_default();
-        let attempts_ms = match millis(list) {
-            Some(ms) => i64::from(ms),
-            None => {
-                list.split(|byte| b", :".contains(byte)).filter_map(millis).map(i64::from).sum()
-            }
-        };
-        self.end - self.start - attempts_ms
-    }
-}
-
-/// The time that an attempt spent on a connection, if it got one; `gap` is its request's.
-#[inline]
-fn flight(attempt: &Attempt<'_>, earliest_start: i64, gap: i64) -> Option<Flight> {
-    let new = match attempt.outcome {
-        Outcome::New => true,
-        Outcome::Undecided => false,
-        Outcome::Failed | Outcome::NoLive => return None,
-    };
-    let latest_start = earliest_start + gap.max(0);
-    // Attempts take no longer than their request, but for the clocks' slack.
-    let lasted = attempt.response_ms.filter(|_| gap >= -SLACK_MS);
-    Some(Flight { earliest_start, latest_start, lasted, new })
 }
 
 #[cold]

@@ -13,7 +13,8 @@ use crate::summary::{Merge, Summary};
 use findings::Evidence;
 use hit_rate::Row;
 use report::{
-    HitRate, InputStats, Latency, PeerReport, PerSecond, Period, Report, Stats, UpstreamReport,
+    HitRate, InputStats, Latency, PeerReport, PerSecond, Period, Point, Report, Stats,
+    UpstreamReport,
 };
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,8 @@ pub struct Policy {
     /// Directives of nginx.conf that take connection numbers and write no line: with them serial numbers give a lower
     /// end only.
     pub number_takers: Vec<&'static str>,
+    /// How far the clock of this machine is ahead of UTC, in seconds: the last resort for error logs, which tell no zone.
+    pub utc_offset_seconds: i64,
 }
 
 impl Policy {
@@ -71,14 +74,16 @@ impl Default for Policy {
             sort: Sort::Worst,
             connect_latency: BTreeMap::new(),
             number_takers: Vec::new(),
+            utc_offset_seconds: 0,
         }
     }
 }
 
 /// Turns a summary into what is shown. The line accounting comes with the names of the sources, which a summary does
 /// not know.
-pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
+pub fn analyse(mut summary: Summary, input: InputStats, policy: &Policy) -> Report {
     let period = summary.span.get().map(|(from_ms, to_ms)| Period { from_ms, to_ms });
+    let inputs = warmup::Inputs::take(&mut summary);
     let groups = group(summary.peers, policy);
     let peers: Vec<Vec<Row<'_>>> = groups
         .iter()
@@ -93,9 +98,11 @@ pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
         .collect();
     let rates = hit_rate::rates(&summary.serials, &peers, policy.number_takers.is_empty());
     let logs_serials = !summary.serials.sorted().is_empty();
+    let warmups = warmup::find(&inputs, &summary.serials, &groups, policy.utc_offset_seconds);
     let mut total = PeerSummary::default();
     let mut upstreams = Vec::new();
-    for ((name, peers), (rate, peer_rates)) in groups.into_iter().zip(rates.upstreams) {
+    let judged = rates.upstreams.into_iter().zip(warmups.upstreams);
+    for ((name, peers), ((rate, peer_rates), warmup)) in groups.into_iter().zip(judged) {
         let mut sum = PeerSummary::default();
         let mut reports = Vec::new();
         for ((addr, peer), rate) in peers.into_iter().zip(peer_rates) {
@@ -103,7 +110,9 @@ pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
             sum.merge(peer);
         }
         reports.sort_by(|a, b| order(&a.stats, &b.stats, policy));
-        upstreams.push(UpstreamReport { name, stats: stats(&sum, rate, period), peers: reports });
+        let timeline = points(&sum.timeline, period);
+        let stats = stats(&sum, rate, period);
+        upstreams.push(UpstreamReport { name, stats, peers: reports, warmup, timeline });
         total.merge(sum);
     }
     // By name first: unnamed ones go by the address of their only peer.
@@ -116,7 +125,8 @@ pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
         logs_serials,
     };
     let findings = findings::findings(&input, &total, &upstreams, evidence, policy);
-    Report { input, period, total, upstreams, findings, logs_serials }
+    let warmups = warmups.warmups;
+    Report { input, period, total, upstreams, warmups, findings, logs_serials }
 }
 
 /// Peers of one upstream.
@@ -242,6 +252,30 @@ fn per_second(timeline: &Timeline, period: Option<Period>) -> Option<PerSecond> 
         peak: most as f64 / width as f64,
         peak_over_s: width,
     })
+}
+
+/// Most steps of an upstream's timeline.
+const MAX_POINTS: i64 = 60;
+
+/// Attempts and certainly new connections in at most [`MAX_POINTS`] steps.
+fn points(timeline: &Timeline, period: Option<Period>) -> Vec<Point> {
+    let Some(period) = period else { return Vec::new() };
+    let (width, cells) = timeline.to_vec();
+    let from = period.from_ms.div_euclid(width) * width;
+    let step = ((period.to_ms - from) / width / MAX_POINTS + 1) * width;
+    let mut points: Vec<Point> = Vec::new();
+    for (at, cell) in cells {
+        let from_ms = from + (at - from).div_euclid(step) * step;
+        let (connected, new_certain) = (cell.attempts - cell.failed, cell.new_certain);
+        match points.last_mut() {
+            Some(last) if last.from_ms == from_ms => {
+                last.connected += connected;
+                last.new_certain += new_certain;
+            }
+            _ => points.push(Point { from_ms, connected, new_certain }),
+        }
+    }
+    points
 }
 
 /// Do new connections come all the time, in more than half of the cells, and not only in a burst?

@@ -11,6 +11,8 @@ pub struct Report {
     pub total: Stats,
     /// One per upstream (or per value of `--by`), worst first.
     pub upstreams: Vec<UpstreamReport>,
+    /// When pools were emptied, by time.
+    pub warmups: Vec<Warmup>,
     /// What an operator should know, worst first.
     pub findings: Vec<Finding>,
     /// There were lines with what the account of serial numbers needs: `$connection`, `$request_time` and a time.
@@ -79,6 +81,85 @@ pub struct UpstreamReport {
     pub stats: Stats,
     /// One per peer, worst first.
     pub peers: Vec<PeerReport>,
+    /// What it cost to warm its pools; none where no warm-up touched it.
+    pub warmup: Option<UpstreamWarmup>,
+    /// Attempts and certainly new connections over time, in at most 60 equal steps; those without attempts are left
+    /// out. Where connects are too fast to show, there are more new ones than these.
+    pub timeline: Vec<Point>,
+}
+
+/// One step of a timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Point {
+    /// When it begins, in milliseconds since 1970-01-01T00:00:00Z.
+    pub from_ms: i64,
+    /// Attempts that got a connection.
+    pub connected: u64,
+    /// Of these: certainly new connections.
+    pub new_certain: u64,
+}
+
+/// All warm-ups of one upstream.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UpstreamWarmup {
+    /// How often its pools were emptied.
+    pub events: u64,
+    /// From the event to its last new connection that was more than usual, in milliseconds: the median over the events
+    /// that settled. 0 where connects are too fast to show; none if none settled.
+    pub warm_ms: Option<u64>,
+    /// Certainly new connections in the windows that were more than usual.
+    pub excess_new: u64,
+    /// What requests waited for these, in milliseconds.
+    pub handshake_ms: u64,
+}
+
+/// Why pools were empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// HUP: all workers are new.
+    Reload,
+    /// nginx was stopped and started.
+    Restart,
+    /// USR2: a new binary took over.
+    Upgrade,
+    /// A worker crashed or was killed, and another took its place.
+    WorkerExit,
+    /// A backend restarted, or closed its connections.
+    BackendRestart,
+    /// Nothing tells.
+    Unknown,
+}
+
+/// A time in which pools had to be filled anew. Or many alike, at equal distances.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Warmup {
+    /// What emptied them.
+    pub cause: Cause,
+    /// Statistics alone say so.
+    pub suspected: bool,
+    /// What says so, strongest first: `error_log`, `pid`, `serial`, `connect_time`.
+    pub evidence: Vec<&'static str>,
+    /// When it began, in milliseconds since 1970-01-01T00:00:00Z: the first request of new workers, if they tell.
+    pub start_ms: i64,
+    /// When new connections came as usual again; none if they never did before the log ended or the pools were emptied
+    /// again. Where connects are too fast to show, it is the start.
+    pub end_ms: Option<i64>,
+    /// New connections in that time, at least.
+    pub new_connections: u64,
+    /// Of these: more than usual.
+    pub excess_new: u64,
+    /// What requests waited for the connections that were more than usual, in milliseconds.
+    pub handshake_ms: u64,
+    /// Most new connections per second.
+    pub peak_new_per_second: f64,
+    /// The upstreams whose pools were emptied, by name; unnamed ones by their peer.
+    pub upstreams: Vec<String>,
+    /// Of all certainly new connections of the log: the share of those that were more than usual here, from 0 to 1.
+    pub share_of_new: f64,
+    /// How many this stands for: more than one if they came at equal distances.
+    pub count: u64,
+    /// Their distance in milliseconds.
+    pub period_ms: Option<i64>,
 }
 
 /// One server address.

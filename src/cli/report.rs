@@ -65,6 +65,7 @@ pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
         },
         connect_latency: latencies,
         number_takers: formats.number_takers(),
+        utc_offset_seconds: i64::from(jiff::Zoned::now().offset().seconds()),
     };
     let report = analyse(batch.summary, input, &policy);
     show(args, &report)?;

@@ -25,8 +25,7 @@ struct Report<'a> {
     period: Option<Period>,
     total: Stats<'a>,
     upstreams: Vec<Upstream<'a>>,
-    /// Always empty in this version: the field is there so that readers need no second schema once it is filled.
-    warmups: [(); 0],
+    warmups: Vec<Warmup<'a>>,
     findings: Vec<Finding<'a>>,
 }
 
@@ -62,8 +61,46 @@ struct Period {
 struct Upstream<'a> {
     name: Option<&'a str>,
     peers: Vec<Peer<'a>>,
+    warmup: Option<UpstreamWarmup>,
+    timeline: Vec<Point>,
     #[serde(flatten)]
     stats: Stats<'a>,
+}
+
+/// What it cost to warm an upstream's pools.
+#[derive(Serialize)]
+struct UpstreamWarmup {
+    events: u64,
+    warm_ms: Option<u64>,
+    excess_new: u64,
+    handshake_ms: u64,
+}
+
+/// One step of an upstream's timeline.
+#[derive(Serialize)]
+struct Point {
+    from: String,
+    connected: u64,
+    new_certain: u64,
+}
+
+/// A time in which pools had to be filled anew, or `count` of them every `period_s`.
+#[derive(Serialize)]
+struct Warmup<'a> {
+    cause: &'static str,
+    suspected: bool,
+    evidence: &'a [&'static str],
+    start: String,
+    end: Option<String>,
+    settled: bool,
+    new_connections: u64,
+    excess_new: u64,
+    handshake_ms: u64,
+    peak_new_per_second: f64,
+    share_of_new: f64,
+    upstreams: &'a [String],
+    count: u64,
+    period_s: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -137,7 +174,7 @@ impl<'a> From<&'a report::Report> for Report<'a> {
             }),
             total: Stats::from(&report.total),
             upstreams: report.upstreams.iter().map(Upstream::from).collect(),
-            warmups: [],
+            warmups: report.warmups.iter().map(Warmup::from).collect(),
             findings: report.findings.iter().map(Finding::from).collect(),
         }
     }
@@ -173,6 +210,21 @@ impl<'a> From<&'a report::UpstreamReport> for Upstream<'a> {
         Upstream {
             name: upstream.name.as_deref(),
             peers: upstream.peers.iter().map(peer).collect(),
+            warmup: upstream.warmup.map(|warmup| UpstreamWarmup {
+                events: warmup.events,
+                warm_ms: warmup.warm_ms,
+                excess_new: warmup.excess_new,
+                handshake_ms: warmup.handshake_ms,
+            }),
+            timeline: upstream
+                .timeline
+                .iter()
+                .map(|point| Point {
+                    from: words::rfc3339(point.from_ms),
+                    connected: point.connected,
+                    new_certain: point.new_certain,
+                })
+                .collect(),
             stats: Stats::from(&upstream.stats),
         }
     }
@@ -213,6 +265,35 @@ impl<'a> From<&'a report::Stats> for Stats<'a> {
 impl Latency {
     fn without_sum(times: report::Latency) -> Self {
         Latency { p50: times.p50, p95: times.p95, p99: times.p99, max: times.max, sum: None }
+    }
+}
+
+impl<'a> From<&'a report::Warmup> for Warmup<'a> {
+    #[expect(clippy::cast_precision_loss, reason = "times are far below 2^53")]
+    fn from(warmup: &'a report::Warmup) -> Self {
+        Warmup {
+            cause: match warmup.cause {
+                report::Cause::Reload => "reload",
+                report::Cause::Restart => "restart",
+                report::Cause::Upgrade => "upgrade",
+                report::Cause::WorkerExit => "worker_exit",
+                report::Cause::BackendRestart => "backend_restart",
+                report::Cause::Unknown => "unknown",
+            },
+            suspected: warmup.suspected,
+            evidence: &warmup.evidence,
+            start: words::rfc3339(warmup.start_ms),
+            end: warmup.end_ms.map(words::rfc3339),
+            settled: warmup.end_ms.is_some(),
+            new_connections: warmup.new_connections,
+            excess_new: warmup.excess_new,
+            handshake_ms: warmup.handshake_ms,
+            peak_new_per_second: round(warmup.peak_new_per_second),
+            share_of_new: round(warmup.share_of_new),
+            upstreams: &warmup.upstreams,
+            count: warmup.count,
+            period_s: warmup.period_ms.map(|ms| round(ms as f64 / 1000.0)),
+        }
     }
 }
 

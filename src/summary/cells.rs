@@ -99,6 +99,18 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
         settled.filled.into_iter().map(|(index, cell)| ((index << scale) * UNIT_MS, cell)).collect()
     }
 
+    /// Width of a cell in milliseconds, and start of each cell in milliseconds since the epoch with what is in it, in
+    /// order.
+    pub fn to_vec(&self) -> (i64, Vec<(i64, V)>) {
+        let mut settled = self.clone();
+        settled.settle();
+        let width = UNIT_MS << settled.scale;
+        for (index, _) in &mut settled.filled {
+            *index *= width;
+        }
+        (width, settled.filled)
+    }
+
     /// Width of a cell in milliseconds and the cells by their start in milliseconds since the epoch.
     pub fn cells(&self) -> (i64, BTreeMap<i64, V>) {
         let scale = self.scale();

@@ -6,7 +6,9 @@
 //! fixed histogram shape, no arrival order, and caps that depend on the whole set of what was seen, not on what came
 //! first.
 
+pub mod burst;
 pub mod cells;
+pub mod early;
 pub mod events;
 pub mod keys;
 pub mod latency;
@@ -16,11 +18,14 @@ pub mod serial_set;
 pub mod serials;
 pub mod sizes;
 pub mod timeline;
+pub mod workers;
 
+use burst::Bursts;
 use events::Events;
 use keys::{Key, Keys};
 use peer::PeerSummary;
 use serials::Serials;
+use workers::Workers;
 
 /// Merges another part into this one. See the module's laws, which `tests/merge.rs` holds every implementor to.
 pub trait Merge: Default {
@@ -104,6 +109,10 @@ pub struct Summary {
     pub events: Events,
     /// There are too many groups and peers for details of each. Whether there are depends on their set alone.
     is_coarse: bool,
+    /// When workers began and ended, where `$pid` is logged.
+    pub workers: Workers,
+    /// Certainly new connections over time.
+    pub bursts: Bursts,
 }
 
 impl Summary {
@@ -144,5 +153,7 @@ impl Merge for Summary {
         if self.is_coarse || other.is_coarse || self.peers.len() > MAX_DETAILED {
             self.drop_detail();
         }
+        self.workers.merge(other.workers);
+        self.bursts.merge(other.bursts);
     }
 }

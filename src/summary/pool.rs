@@ -27,7 +27,7 @@ pub struct Worker {
     /// `$pid`
     pub pid: Option<u64>,
     /// The same in every process. It orders workers, and decides which ones stay when there are too many.
-    hash: u64,
+    pub(super) hash: u64,
 }
 
 impl Worker {

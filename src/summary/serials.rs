@@ -48,6 +48,8 @@ impl Merge for Started {
 pub struct Accepted {
     /// The largest number among them.
     pub newest: u64,
+    /// The smallest.
+    pub oldest: Smallest,
     /// The sum of all of them.
     pub sum: u128,
     /// Lines that told so.
@@ -64,6 +66,7 @@ impl Accepted {
 impl Merge for Accepted {
     fn merge(&mut self, other: Self) {
         self.newest = self.newest.max(other.newest);
+        self.oldest.merge(other.oldest);
         self.sum += other.sum;
         self.lines += other.lines;
     }
@@ -122,8 +125,9 @@ impl Counter {
             None => self.unnumbered += 1,
         }
         if let Some(ms) = seen.accepted_ms {
+            let oldest = Smallest(Some(seen.serial));
             let (newest, sum) = (seen.serial, u128::from(seen.serial));
-            self.clock.record(ms, Accepted { newest, sum, lines: 1 });
+            self.clock.record(ms, Accepted { newest, oldest, sum, lines: 1 });
         }
     }
 }
@@ -147,7 +151,9 @@ impl Merge for Counter {
 pub struct Smallest(Option<u64>);
 
 impl Smallest {
-    fn record(&mut self, value: u64) {
+    /// Takes in a number.
+    #[inline]
+    pub fn record(&mut self, value: u64) {
         self.0 = Some(self.0.map_or(value, |smallest| smallest.min(value)));
     }
 

@@ -226,7 +226,13 @@ mod tests {
             new_per_second: None,
             steadily_new: false,
         };
-        let upstream = UpstreamReport { name: Some("app".to_owned()), stats, peers: Vec::new() };
+        let upstream = UpstreamReport {
+            name: Some("app".to_owned()),
+            stats,
+            peers: Vec::new(),
+            warmup: None,
+            timeline: Vec::new(),
+        };
         finding(&upstream, advice, &Policy::default())
             .map(|finding| (finding.rule, finding.message, finding.fix))
     }

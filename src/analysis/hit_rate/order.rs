@@ -117,7 +117,12 @@ mod tests {
     use super::*;
 
     fn clock(cells: &[(i64, u64)]) -> Clock {
-        let cell = |newest: u64| Accepted { newest, sum: u128::from(newest), lines: 1 };
+        let cell = |newest: u64| Accepted {
+            newest,
+            sum: u128::from(newest),
+            lines: 1,
+            ..Accepted::default()
+        };
         cells.iter().map(|&(ms, newest)| (ms, cell(newest))).collect()
     }
 

@@ -1,3 +1,250 @@
-//! When pools were emptied, and why.
+//! When pools were emptied, by what, for how long, and what it cost.
+//!
+//! # Evidence, strongest first
+//!
+//! | evidence | tells | fails when |
+//! | --- | --- | --- |
+//! | `error_log` | what nginx did, to the second (`told`) | it is at a level above notice, as by default |
+//! | `pid` | workers that are replaced: all, or one (`births`) | a generation logs few lines |
+//! | `serial` | numbers that go on (reload) or begin anew (restart, upgrade) | `$connection` is not logged |
+//! | `connect_time` | bursts of new connections (`scan`) | connects are too fast to show |
+//!
+//! The last one alone only suspects, as a backend that hangs for a moment looks much the same. It is asked for what
+//! the others can't know: that a backend restarted; and for everything where the log tells neither pids nor numbers.
+//!
+//! # What is no event
+//!
+//! Log rotation (USR1) changes no pid. Old workers that finish long requests after a reload are not counted: a window of
+//! new workers is made of their own requests. A hole in the log is none. A worker that was idle is not new.
 
+mod births;
 pub mod history;
+mod lives;
+mod pace;
+mod scan;
+mod series;
+mod suspects;
+mod told;
+mod upstreams;
+mod window;
+
+use told::Told;
+
+use super::report::{Cause, UpstreamWarmup, Warmup};
+use crate::summary::Summary;
+use crate::summary::burst::Bursts;
+use crate::summary::events::Events;
+use crate::summary::peer::PeerSummary;
+use crate::summary::pool::Worker;
+use crate::summary::serials::Serials;
+use crate::summary::workers;
+use births::Birth;
+use lives::Life;
+use pace::Pace;
+use std::collections::BTreeMap;
+use suspects::PeerPace;
+use window::Window;
+
+/// The same event in several logs of one nginx is seen at about the same time, in milliseconds.
+const SAME_MS: i64 = 120_000;
+
+/// Peers of each upstream, by address.
+pub(super) type Groups = [(Option<String>, BTreeMap<String, PeerSummary>)];
+
+/// What is needed of a summary.
+#[derive(Debug)]
+pub(super) struct Inputs {
+    workers: Vec<(Worker, workers::Life)>,
+    bursts: Bursts,
+    events: Events,
+    period: Option<(i64, i64)>,
+}
+
+impl Inputs {
+    /// Takes it out of a summary.
+    pub(super) fn take(summary: &mut Summary) -> Self {
+        Inputs {
+            workers: std::mem::take(&mut summary.workers).sorted(),
+            bursts: std::mem::take(&mut summary.bursts),
+            events: std::mem::take(&mut summary.events),
+            period: summary.span.get(),
+        }
+    }
+
+    /// What error logs tell. They name no zone: that is taken from when workers show in the access logs, or else it is
+    /// `utc_offset_seconds`.
+    fn told(&self, utc_offset_seconds: i64) -> Vec<Told> {
+        let mut spans: BTreeMap<u64, (i64, i64)> = BTreeMap::new();
+        for (worker, life) in &self.workers {
+            if let (Some(pid), Some((first, last))) = (worker.pid, life.ends.get()) {
+                let span = spans.entry(pid).or_insert((first, last));
+                *span = (span.0.min(first), span.1.max(last));
+            }
+        }
+        let (offset, _) = history::utc_offset(&self.events, None, &spans, utc_offset_seconds);
+        history::history(&self.events, offset).into_iter().filter_map(Told::of).collect()
+    }
+}
+
+/// All that was found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// By time.
+    pub(super) warmups: Vec<Warmup>,
+    /// One per group.
+    pub(super) upstreams: Vec<Option<UpstreamWarmup>>,
+}
+
+/// An event and its window.
+#[derive(Debug, Clone, PartialEq)]
+struct Event {
+    cause: Cause,
+    suspected: bool,
+    evidence: Vec<&'static str>,
+    window: Window,
+}
+
+/// Finds the warm-ups. The clock of error logs is `utc_offset_seconds` ahead of UTC where nothing better is known.
+pub(super) fn find(
+    inputs: &Inputs,
+    serials: &Serials,
+    groups: &Groups,
+    utc_offset_seconds: i64,
+) -> Found {
+    let Some(period) = inputs.period else {
+        return Found { upstreams: vec![None; groups.len()], ..Found::default() };
+    };
+    let pace = Pace::of(&inputs.bursts, period);
+    let logs = lives::lives(&inputs.workers, serials);
+    let mut events = by_workers(&logs, &inputs.told(utc_offset_seconds), &pace);
+    let by_pid = logs.iter().flatten().any(|life| life.pid.is_some());
+    events.extend(by_statistics(&events, &pace, groups, by_pid));
+    events.sort_by_key(|event| (event.window.start, event.cause));
+    let names = upstreams::Names::of(groups);
+    let upstreams = upstreams::upstreams(&events, groups, &names);
+    let warmups = events.into_iter().map(|event| warmup(event, &names, &pace)).collect();
+    Found { warmups: series::gather(warmups), upstreams }
+}
+
+/// Events that workers and error logs tell of.
+fn by_workers(logs: &[Vec<Life<'_>>], told: &[Told], pace: &Pace) -> Vec<Event> {
+    let mut lives: Vec<Life<'_>> = Vec::new();
+    let mut found: Vec<Birth> = Vec::new();
+    for log in logs {
+        let offset = lives.len();
+        found.extend(births::births(log).into_iter().map(|mut birth| {
+            birth.born.iter_mut().for_each(|at| *at += offset);
+            birth
+        }));
+        lives.extend(log.iter().cloned());
+    }
+    found.sort_by_key(|birth| birth.at_ms);
+    unite(&mut found, &lives);
+    told::join(&mut found, &lives, told, pace.period);
+    let starts: Vec<i64> = found.iter().map(|birth| birth.at_ms).collect();
+    let next = |at: usize| starts.get(at + 1).map_or(pace.period.1 + 1, |&next| next);
+    let window = |(at, birth): (usize, Birth)| {
+        let window = window::of_workers(&birth, &lives, pace, next(at));
+        let visible = window.is_visible.then_some("connect_time");
+        let evidence = birth.evidence.into_iter().chain(visible).collect();
+        Event { cause: birth.cause, suspected: false, evidence, window }
+    };
+    found.into_iter().enumerate().map(window).collect()
+}
+
+/// Several logs of one nginx tell of the same workers.
+fn unite(found: &mut Vec<Birth>, lives: &[Life<'_>]) {
+    let pids = |birth: &Birth| -> Vec<Option<u64>> {
+        birth.born.iter().map(|&at| lives[at].pid).collect()
+    };
+    let mut united: Vec<Birth> = Vec::new();
+    for birth in found.drain(..) {
+        let near = united.iter_mut().rev().take_while(|other| birth.at_ms - other.at_ms <= SAME_MS);
+        let mine = pids(&birth);
+        let same = near.into_iter().find(|other| {
+            let is_other_log = other
+                .born
+                .iter()
+                .all(|&a| birth.born.iter().all(|&b| lives[a].log != lives[b].log));
+            is_other_log && pids(other).iter().any(|pid| pid.is_some() && mine.contains(pid))
+        });
+        match same {
+            Some(other) => {
+                // One that saw others go on knows more; one without a cause knows less.
+                let rank = |cause: Cause| match cause {
+                    Cause::WorkerExit => 0,
+                    Cause::Unknown => 2,
+                    _ => 1,
+                };
+                if rank(birth.cause) < rank(other.cause) {
+                    other.cause = birth.cause;
+                    other.evidence = birth.evidence;
+                }
+                other.born.extend(birth.born);
+            }
+            None => united.push(birth),
+        }
+    }
+    *found = united;
+}
+
+/// Bursts of new connections that none of the known events explains.
+fn by_statistics(known: &[Event], pace: &Pace, groups: &Groups, by_pid: bool) -> Vec<Event> {
+    let spans: Vec<(i64, i64)> = known
+        .iter()
+        .map(|event| {
+            let window = &event.window;
+            let end = window.end.unwrap_or(window.start).max(window.start + 2 * pace.width);
+            (window.start - pace.width, end + pace.width)
+        })
+        .collect();
+    let rest = pace.without(&spans);
+    let peers: Vec<PeerPace> =
+        groups.iter().flat_map(|(_, peers)| peers.values()).map(PeerPace::of).collect();
+    let bursts = scan::bursts(&rest);
+    let mut before: Vec<(i64, u64)> =
+        known.iter().map(|event| (event.window.start, event.window.new)).collect();
+    before.extend(bursts.iter().map(|burst| (burst.start, burst.new)));
+    let starts: Vec<i64> = known.iter().map(|event| event.window.start).collect();
+    let mut found = Vec::new();
+    for burst in bursts {
+        if suspects::is_echo(&burst, &before) {
+            continue;
+        }
+        let Some(cause) = suspects::cause(&burst, &peers, by_pid, pace.period) else { continue };
+        let next = starts.iter().copied().find(|&start| start > burst.start);
+        let until = next.unwrap_or(pace.period.1 + 1);
+        let window = window::of_pace(burst.start, &rest, until);
+        found.push(Event { cause, suspected: true, evidence: vec!["connect_time"], window });
+    }
+    found
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts and times, never negative, far below 2^53"
+)]
+fn warmup(event: Event, names: &upstreams::Names, pace: &Pace) -> Warmup {
+    let Event { cause, suspected, evidence, window } = event;
+    Warmup {
+        cause,
+        suspected,
+        evidence,
+        start_ms: window.start,
+        end_ms: window.end,
+        new_connections: window.new,
+        excess_new: window.excess.round() as u64,
+        handshake_ms: window.handshake_ms.round() as u64,
+        peak_new_per_second: window.peak_per_second,
+        upstreams: names.touched(&window),
+        share_of_new: (window.excess
+            / pace::times(1.0, i64::try_from(pace.all().max(1)).unwrap_or(i64::MAX)))
+        .min(1.0),
+        count: 1,
+        period_ms: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,7 @@ fn small() -> Report {
         total: stats.clone(),
         upstreams: vec![upstream(Some("app"), stats.clone(), vec![("127.0.0.1:8080", stats)])],
         findings: vec![],
+        warmups: Vec::new(),
         logs_serials: false,
     }
 }
@@ -106,6 +107,7 @@ pub(super) fn mixed() -> Report {
                 "add $connection and $pid to log_format",
             ),
         ],
+        warmups: Vec::new(),
         logs_serials: false,
     }
 }
@@ -161,6 +163,7 @@ fn empty() -> Report {
         total: none,
         upstreams: vec![],
         findings: vec![],
+        warmups: Vec::new(),
         logs_serials: false,
     }
 }
@@ -198,6 +201,8 @@ fn upstream(name: Option<&str>, stats: Stats, peers: Vec<(&str, Stats)>) -> Upst
         name: name.map(str::to_owned),
         stats,
         peers: peers.into_iter().map(peer).collect(),
+        timeline: Vec::new(),
+        warmup: None,
     }
 }
 
@@ -227,6 +232,7 @@ pub(super) fn any_report() -> impl Strategy<Value = Report> {
             total,
             upstreams,
             findings,
+            warmups: Vec::new(),
             logs_serials,
         })
 }
@@ -350,8 +356,9 @@ fn any_stats() -> impl Strategy<Value = Stats> {
 
 fn any_upstream() -> impl Strategy<Value = UpstreamReport> {
     let peer = (any_text(), any_stats()).prop_map(|(addr, stats)| PeerReport { addr, stats });
-    (option::of(any_text()), any_stats(), vec(peer, 0..4))
-        .prop_map(|(name, stats, peers)| UpstreamReport { name, stats, peers })
+    (option::of(any_text()), any_stats(), vec(peer, 0..4)).prop_map(|(name, stats, peers)| {
+        UpstreamReport { name, stats, peers, timeline: Vec::new(), warmup: None }
+    })
 }
 
 fn any_finding() -> impl Strategy<Value = Finding> {

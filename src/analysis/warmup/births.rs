@@ -1,0 +1,310 @@
+//! Workers that take the place of others, and what that was: a reload, a restart, an upgrade, or one that crashed.
+//!
+//! nginx forks all workers of a generation at once (`ngx_start_worker_processes`); after HUP it tells the old ones to go
+//! 100 ms later (`ngx_master_process_cycle`). Numbers of connections go on over a reload and a crash, and begin at 1
+//! with a new master. A worker that is there but idle looks as if it were not there: so one that comes or goes alone
+//! is nothing, and what is told here has to be more than chance:
+//!
+//! - nginx deals connections to one idle worker at a time, and since 1.21.6 to the next one after 16
+//!   (`ngx_reorder_accept_events`). So a worker that follows on another counts only if both had more clients than that,
+//!   or if their pids lie so far apart that one loop can't have forked both.
+//! - Old and new follow closely on each other, by the pace of the log. Otherwise a part of the log is missing.
+//! - A worker that goes on is not replaced, whatever comes beside it.
+//!
+//! # Not covered
+//!
+//! - A reload of less than 50 lines before and after, or of one worker with few clients.
+//! - Pids that come again in a log without `$connection`: the two workers are taken for one that lived on.
+//! - Without `$request_time` old workers that finish long requests look as if they went on.
+
+use super::lives::Life;
+use crate::analysis::report::Cause;
+
+/// How long old workers may take requests after the first one of the new ones, in milliseconds.
+const GRACE_MS: i64 = 1000;
+
+/// New workers follow on the old ones within this time in milliseconds, or within [`MOMENT_GAPS`] usual distances.
+const MOMENT_MS: i64 = 500;
+const MOMENT_GAPS: i64 = 50;
+
+/// A restart lets no old worker overlap with a new one by more than the clock's slack, in milliseconds.
+const SLACK_MS: i64 = 5;
+
+/// Old workers go within this time after an upgrade, in milliseconds. Longer, it is a second nginx in the same log.
+const UPGRADE_MS: i64 = 600_000;
+
+/// Numbers of clients that are accepted at once may come out of order by so many.
+const UNORDERED: u64 = 256;
+
+/// Smaller numbers can't be told from each other.
+const MIN_NUMBER: u64 = 32;
+
+/// Pids that differ by more were not forked in one loop.
+const FAR: u64 = 64;
+
+/// Workers with fewer lines are no evidence.
+const MIN_LINES: u64 = 10;
+
+/// Lines that a generation of several workers has at least.
+const GENERATION_LINES: u64 = 50;
+
+/// Clients of a generation of one worker: twice what one worker gets in its turn.
+const SINGLE_CLIENTS: u64 = 32;
+
+/// Clients of a worker that crashed, and of the one in its place: more than a few busy ones.
+const EXIT_CLIENTS: u64 = 8;
+
+/// Lines that the old ones would have written since, and the new ones before, had they been there.
+const MISSED: f64 = 30.0;
+
+/// nginx has no more workers than this at a time.
+const MAX_ALIVE: usize = 1024;
+
+/// Workers that came in place of others.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Birth {
+    /// Start of the first request that one of them took, in milliseconds since the epoch.
+    pub(super) at_ms: i64,
+    /// Why.
+    pub(super) cause: Cause,
+    /// What told so.
+    pub(super) evidence: Vec<&'static str>,
+    /// The new ones, by their place in the log's lives.
+    pub(super) born: Vec<usize>,
+}
+
+/// All births of one log, whose lives come in the order of their first requests.
+pub(super) fn births(lives: &[Life<'_>]) -> Vec<Birth> {
+    let mut found: Vec<Birth> = Vec::new();
+    let mut alive: Vec<usize> = Vec::new();
+    let mut gone: Option<usize> = None;
+    let log = Log::of(lives);
+    let mut known = vec![false; lives.len()];
+    for (at, life) in lives.iter().enumerate() {
+        let t = life.first;
+        alive.retain(|&old| {
+            let stays = lives[old].last >= t - moment(lives[old].usual_gap());
+            if !stays && gone.is_none_or(|gone| lives[gone].last < lives[old].last) {
+                gone = Some(old);
+            }
+            stays
+        });
+        if alive.len() > MAX_ALIVE {
+            return Vec::new();
+        }
+        if !known[at] {
+            let (ended, going): (Vec<usize>, Vec<usize>) =
+                alive.iter().partition(|&&old| lives[old].last <= t + GRACE_MS);
+            let change = Change { log: &log, at, ended, going, gone };
+            if let Some(birth) = change.new_master().or_else(|| change.same_master()) {
+                birth.born.iter().for_each(|&born| known[born] = true);
+                found.push(birth);
+            }
+        }
+        alive.push(at);
+    }
+    found
+}
+
+/// What counts as at once, for lines that come at this distance.
+fn moment(usual_gap: i64) -> i64 {
+    MOMENT_MS.max(usual_gap.saturating_mul(MOMENT_GAPS))
+}
+
+/// A log's lives, and its pace.
+struct Log<'a> {
+    lives: &'a [Life<'a>],
+    first: i64,
+    last: i64,
+    /// Milliseconds between lines.
+    usual_gap: i64,
+}
+
+impl<'a> Log<'a> {
+    fn of(lives: &'a [Life<'a>]) -> Self {
+        let first = lives.iter().map(|life| life.first).min().unwrap_or(0);
+        let last = lives.iter().map(|life| life.last).max().unwrap_or(0);
+        let lines: u64 = lives.iter().map(|life| life.lines).sum();
+        let usual_gap = (last - first) / i64::try_from(lines).unwrap_or(i64::MAX).max(1);
+        Log { lives, first, last, usual_gap }
+    }
+}
+
+/// The moment at which a worker is first seen.
+struct Change<'a> {
+    log: &'a Log<'a>,
+    /// The worker.
+    at: usize,
+    /// Workers before it that take no more requests.
+    ended: Vec<usize>,
+    /// Workers before it that go on.
+    going: Vec<usize>,
+    /// The last one of those that ended longer ago.
+    gone: Option<usize>,
+}
+
+impl Change<'_> {
+    fn life(&self) -> &Life<'_> {
+        &self.log.lives[self.at]
+    }
+
+    fn lives(&self, of: &[usize]) -> Vec<&Life<'_>> {
+        of.iter().map(|&at| &self.log.lives[at]).collect()
+    }
+
+    /// The worker and those that begin with it.
+    fn born(&self) -> Vec<usize> {
+        let t = self.life().first;
+        let later = self.log.lives.iter().enumerate().skip(self.at).take(MAX_ALIVE);
+        let near = later.filter(|(_, life)| life.first - t <= moment(life.usual_gap()));
+        near.map(|(at, _)| at).collect()
+    }
+
+    /// Numbers that begin anew: a restart or an upgrade.
+    fn new_master(&self) -> Option<Birth> {
+        let life = self.life();
+        let t = life.first;
+        let alone = self.going.is_empty();
+        let number = life.first_serial.or(life.oldest_serial.filter(|_| alone))?;
+        let mut old = self.lives(&self.ended);
+        old.extend(self.lives(&self.going));
+        if old.is_empty() {
+            old.extend(self.gone.map(|gone| &self.log.lives[gone]));
+        }
+        // One that goes on and had smaller numbers before draws from the same counter: the client came late.
+        let same = |old: &&Life<'_>| old.first_serial.is_some_and(|first| first <= number);
+        let born = self.born();
+        let few = self.lives(&born).iter().map(|life| life.lines).sum::<u64>() < MIN_LINES;
+        if few || self.lives(&self.going).iter().any(same) || !self.is_missed(&old) {
+            return None;
+        }
+        let newest: Option<Vec<u64>> = old.iter().map(|old| old.newest_before(t)).collect();
+        let newest = newest?;
+        let falls = newest.iter().all(|&newest| number < newest / 2);
+        if !falls || newest.iter().max().is_none_or(|&newest| newest < MIN_NUMBER) {
+            return None;
+        }
+        let until = old.iter().map(|old| old.last).max()?;
+        let cause = match until - t {
+            overlap if overlap <= SLACK_MS => Cause::Restart,
+            overlap if overlap <= UPGRADE_MS => Cause::Upgrade,
+            _ => return None,
+        };
+        let by_pid = old.iter().all(|old| old.pid != life.pid);
+        let evidence = if by_pid { vec!["pid", "serial"] } else { vec!["serial"] };
+        Some(Birth { at_ms: t, cause, evidence, born })
+    }
+
+    /// Would these have written more lines, had they lived on? At the end of a log nobody does.
+    fn is_missed(&self, old: &[&Life<'_>]) -> bool {
+        let until = |life: &Life<'_>| self.log.last - life.last.max(self.life().first);
+        old.iter().map(|life| life.would_write(until(life))).sum::<f64>() >= MISSED
+    }
+
+    /// Would these have written lines before, had they been there?
+    fn is_lacking(&self, new: &[&Life<'_>]) -> bool {
+        let before = |life: &Life<'_>| life.first - self.log.first;
+        new.iter().map(|life| life.would_write(before(life))).sum::<f64>() >= MISSED
+    }
+
+    /// Workers that replace all others, or one of them.
+    fn same_master(&self) -> Option<Birth> {
+        self.life().pid?;
+        if self.ended.is_empty() {
+            None
+        } else if self.going.is_empty() {
+            self.all_replaced()
+        } else {
+            self.one_replaced()
+        }
+    }
+
+    fn all_replaced(&self) -> Option<Birth> {
+        let t = self.life().first;
+        let born = self.born();
+        let counts = |lives: Vec<&Life<'_>>| -> Generation {
+            Generation::of(lives.into_iter().filter(|life| life.lines >= MIN_LINES))
+        };
+        let (old, new) = (counts(self.lives(&self.ended)), counts(self.lives(&born)));
+        let last = self.lives(&self.ended).iter().map(|old| old.last).max()?;
+        let several = old.pids.len() >= 2 && new.pids.len() >= 2;
+        let enough = |lines: u64| old.lines >= lines && new.lines >= lines;
+        let certain = several && enough(GENERATION_LINES)
+            || old.is_far_from(&new) && enough(2 * MIN_LINES)
+            || old.clients.min(new.clients) >= SINGLE_CLIENTS;
+        let chance =
+            !self.is_missed(&self.lives(&self.ended)) || !self.is_lacking(&self.lives(&born));
+        if !certain || chance || !new.follows(&old) || t - last > moment(self.log.usual_gap) {
+            return None;
+        }
+        let old_numbers = self.lives(&self.ended).iter().map(|old| old.newest_serial).max();
+        let new_number = self.lives(&born).iter().filter_map(|new| new.oldest_serial).min();
+        let (cause, evidence) = match (old_numbers.filter(|&newest| newest > 0), new_number) {
+            (Some(old), Some(new)) if new + UNORDERED >= old && new > old / 2 => {
+                (Cause::Reload, vec!["pid", "serial"])
+            }
+            (Some(_), Some(_)) => (Cause::Unknown, vec!["pid"]),
+            // A new master comes when the old one is gone.
+            _ if self.lives(&self.ended).iter().any(|old| old.end > t + SLACK_MS) => {
+                (Cause::Reload, vec!["pid"])
+            }
+            _ => (Cause::Unknown, vec!["pid"]),
+        };
+        Some(Birth { at_ms: t, cause, evidence, born })
+    }
+
+    fn one_replaced(&self) -> Option<Birth> {
+        let [old] = self.ended[..] else { return None };
+        let (old, new) = (&self.log.lives[old], self.life());
+        let t = new.first;
+        let others = self.log.lives.iter().enumerate().skip(self.at + 1);
+        let alone = others.take_while(|(_, life)| life.first - t <= GRACE_MS).count() == 0
+            && self.lives(&self.going).iter().all(|going| t - going.first > GRACE_MS);
+        // It can't be in its place before it is gone.
+        let close = t + SLACK_MS >= old.last && t - old.last <= moment(self.log.usual_gap);
+        let (was, is) = (Generation::of([old].into_iter()), Generation::of([new].into_iter()));
+        let enough = old.lines.min(new.lines) >= GENERATION_LINES
+            && self.is_missed(&[old])
+            && self.is_lacking(&[new])
+            && (was.is_far_from(&is) || old.clients.min(new.clients) >= EXIT_CLIENTS);
+        let rises = match (old.newest_serial, new.first_serial.or(new.oldest_serial)) {
+            (0, _) | (_, None) => true,
+            (newest, Some(number)) => number + UNORDERED >= newest && number > newest / 2,
+        };
+        (alone && close && enough && rises && is.follows(&was)).then(|| {
+            let serial = (old.newest_serial > 0).then_some("serial");
+            let evidence = ["pid"].into_iter().chain(serial).collect();
+            Birth { at_ms: t, cause: Cause::WorkerExit, evidence, born: vec![self.at] }
+        })
+    }
+}
+
+/// Workers that came or went together.
+struct Generation {
+    pids: Vec<u64>,
+    lines: u64,
+    clients: u64,
+}
+
+impl Generation {
+    fn of<'a>(lives: impl Iterator<Item = &'a Life<'a>>) -> Self {
+        let mut all = Generation { pids: Vec::new(), lines: 0, clients: 0 };
+        for life in lives {
+            all.pids.extend(life.pid);
+            all.lines += life.lines;
+            all.clients += life.clients;
+        }
+        all
+    }
+
+    /// Were they forked later? Pids rise, and begin anew at some point (`pid_max`).
+    fn follows(&self, old: &Generation) -> bool {
+        let pairs = || self.pids.iter().flat_map(|new| old.pids.iter().map(move |old| (new, old)));
+        pairs().all(|(new, old)| new > old || *new < old / 2)
+    }
+
+    fn is_far_from(&self, other: &Generation) -> bool {
+        let mut pairs = self.pids.iter().flat_map(|a| other.pids.iter().map(move |b| (a, b)));
+        !self.pids.is_empty() && !other.pids.is_empty() && pairs.all(|(a, b)| a.abs_diff(*b) > FAR)
+    }
+}

@@ -1,0 +1,173 @@
+//! Bursts of new connections that are no chance, by statistics alone.
+//!
+//! # Method
+//!
+//! A scan statistic: windows of one cell, two, four and so on slide over the log by half their length, and each is held
+//! against its neighbours of the same length, twelve on either side without the quarter that has most. A window is a
+//! burst if a Poisson count of that mean reaches it with a probability of less than 1e-9 over all windows of the log
+//! together (Bonferroni), or of 1e-6 if connects fail at the same time; if it has at least [`MIN_NEW`] connections and [`MIN_TIMES`] times as many as usual, and if
+//! hardly another window around comes near it. Of overlapping bursts the one with the largest likelihood ratio stands
+//! (Kulldorff, "A spatial scan statistic", Communications in Statistics 26, 1997). Where it starts and ends is the
+//! stretch with the largest cumulative sum of log-likelihood ratios (Page, "Continuous inspection schemes", Biometrika
+//! 41, 1954).
+//!
+//! # False alarms
+//!
+//! New connections that come one by one, at whatever rate, give one in a thousand million logs. Real ones do not come
+//! one by one: a backend that hangs for a moment makes as many of them at once as requests pile up. So what is found
+//! here is only ever suspected. The last three conditions are for that, and daily waves and the turnover of pools, which
+//! are slow or come again and again, don't meet them.
+
+use super::pace::{Pace, per};
+use std::cmp::Ordering;
+
+/// A burst has at least so many connections.
+const MIN_NEW: u64 = 8;
+
+/// And so many times what is usual.
+const MIN_TIMES: f64 = 4.0;
+
+/// Neighbours on either side.
+const NEIGHBOURS: i64 = 12;
+
+/// At least so many of them before the window, and in all.
+const MIN_BEFORE: usize = 2;
+const MIN_ALL: usize = 4;
+
+/// The longest windows, in milliseconds.
+const LONGEST_MS: i64 = 512_000;
+
+/// Probability of one false alarm in a log, if connections came one by one: its natural logarithm, of 1e-9.
+const LN_FALSE_ALARM: f64 = -20.723;
+
+/// The same where connects that failed at the same time tell too, of 1e-6.
+const LN_SUPPORTED: f64 = -13.816;
+
+/// A burst. Times are milliseconds since the epoch.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Burst {
+    pub(super) start: i64,
+    /// Behind its last cell.
+    pub(super) end: i64,
+    /// New connections in it.
+    pub(super) new: u64,
+    /// New connections per millisecond that are usual around it.
+    pub(super) usual: f64,
+    /// No chance even if nothing else tells of it.
+    pub(super) stands_alone: bool,
+    likelihood: f64,
+}
+
+/// All bursts of a log in the order of time, none of which overlap.
+pub(super) fn bursts(pace: &Pace) -> Vec<Burst> {
+    let cells = (pace.period.1 - pace.period.0) / pace.width + 1;
+    // Each length has twice as many windows as fit side by side, and the lengths together twice those of the shortest.
+    let ln_windows = per(u64::try_from(4 * cells).unwrap_or(u64::MAX), 1).ln();
+    let mut found = Vec::new();
+    let mut length = pace.width;
+    while length <= LONGEST_MS.max(pace.width) && length * 5 <= pace.period.1 - pace.period.0 {
+        let mut last = i64::MIN;
+        for &(at, _) in pace.cells() {
+            let step = (length / 2).max(pace.width);
+            for start in [at.div_euclid(step) * step - step, at.div_euclid(step) * step] {
+                if start > last {
+                    last = start;
+                    found.extend(burst(pace, start, length, ln_windows));
+                }
+            }
+        }
+        length *= 2;
+    }
+    found.sort_by(|a: &Burst, b| {
+        b.likelihood
+            .partial_cmp(&a.likelihood)
+            .unwrap_or(Ordering::Equal)
+            .then(a.start.cmp(&b.start))
+    });
+    let mut best: Vec<Burst> = Vec::new();
+    for burst in found {
+        let length = burst.end - burst.start;
+        let apart =
+            |other: &Burst| burst.start - length >= other.end || burst.end + length <= other.start;
+        if best.iter().all(apart) {
+            best.push(burst);
+        }
+    }
+    let mut best: Vec<Burst> = best.iter().map(|burst| narrowed(pace, burst)).collect();
+    best.sort_by_key(|burst| burst.start);
+    best.dedup_by(|next, kept| next.start < kept.end);
+    best
+}
+
+/// The window as a burst, if it is one.
+fn burst(pace: &Pace, start: i64, length: i64, ln_windows: f64) -> Option<Burst> {
+    let new = pace.opened(start, start + length);
+    if new < MIN_NEW {
+        return None;
+    }
+    let at = |i: i64| pace.opened(start + i * length, start + (i + 1) * length);
+    // Most windows of a busy log end here.
+    if at(-2).min(at(-3)) * 4 > new {
+        return None;
+    }
+    // At least half of it.
+    let is_inside =
+        |i: &i64| (pace.period.0..=pace.period.1).contains(&(start + i * length + length / 2));
+    let before: Vec<u64> = (-1 - NEIGHBOURS..-1).filter(is_inside).map(at).collect();
+    let mut all: Vec<u64> = (2..2 + NEIGHBOURS).filter(is_inside).map(at).collect();
+    if before.len() < MIN_BEFORE || before.len() + all.len() < MIN_ALL {
+        return None;
+    }
+    all.extend(before);
+    let like_it = all.iter().filter(|&&other| other * 2 >= new).count();
+    if like_it > (all.len() / 10).max(2) {
+        return None;
+    }
+    all.sort_unstable();
+    all.truncate((all.len() * 3).div_ceil(4));
+    // One more than there were: none seen is not none ever.
+    let usual = per(all.iter().sum::<u64>() + 1, i64::try_from(all.len()).ok()?);
+    let count = per(new, 1);
+    let ln_chance = ln_tail(count, usual) + ln_windows;
+    if count < MIN_TIMES * usual || ln_chance > LN_SUPPORTED {
+        return None;
+    }
+    let likelihood = count * (count / usual).ln() - (count - usual);
+    let usual = usual / per(u64::try_from(length).ok()?, 1);
+    let stands_alone = ln_chance <= LN_FALSE_ALARM;
+    Some(Burst { start, end: start + length, new, usual, stands_alone, likelihood })
+}
+
+/// The stretch in or beside a window that stands out most.
+fn narrowed(pace: &Pace, burst: &Burst) -> Burst {
+    let length = burst.end - burst.start;
+    let usual_per_cell = burst.usual * per(u64::try_from(pace.width).unwrap_or(1), 1);
+    let mean = burst.usual * per(u64::try_from(length).unwrap_or(1), 1);
+    let times = (per(burst.new, 1) / mean / 4.0).max(MIN_TIMES);
+    let (mut sum, mut from, mut last) = (0.0, burst.start, burst.start);
+    let (mut best, mut start, mut end) = (0.0, burst.start, burst.end);
+    for (at, cell) in &pace.cells()[pace.range(burst.start - length, burst.end + length)] {
+        let cells = per(u64::try_from((at - last) / pace.width).unwrap_or(0), 1);
+        sum -= (times - 1.0) * usual_per_cell * cells;
+        if sum <= 0.0 {
+            (sum, from) = (0.0, *at);
+        }
+        sum += f64::from(cell.new_certain) * times.ln();
+        last = *at;
+        if sum > best {
+            (best, start, end) = (sum, from, at + pace.width);
+        }
+    }
+    Burst { start, end, new: pace.opened(start, end), ..burst.clone() }
+}
+
+/// The natural logarithm of an upper bound of the probability that a Poisson count of this mean reaches `count`, which
+/// is more than the mean.
+fn ln_tail(count: f64, mean: f64) -> f64 {
+    -mean + count * mean.ln() - ln_factorial(count) - (1.0 - mean / (count + 1.0)).ln()
+}
+
+/// Stirling's series: at 8 it is right to nine digits.
+fn ln_factorial(n: f64) -> f64 {
+    n * n.ln() - n + 0.5 * (std::f64::consts::TAU * n).ln() + 1.0 / (12.0 * n)
+}

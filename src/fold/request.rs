@@ -1,0 +1,136 @@
+//! The request that a line tells of: when it was, and what it tells of connections and of the worker.
+
+use crate::log_format::variable::Field;
+use crate::record::attempt::{Attempt, Outcome};
+use crate::record::number::{integer, millis};
+use crate::summary::burst::{Burst, peer_bit};
+use crate::summary::early::Beginning;
+use crate::summary::pool::{Flight, SLACK_MS, Worker};
+use crate::summary::serials::Seen;
+use crate::summary::workers::{Life, Workers};
+use crate::tokenizer::Fields;
+
+/// The request that a line tells of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request {
+    pub(super) pid: Option<u64>,
+    /// When it began, in milliseconds since the epoch: its first attempt can't have begun before.
+    pub(super) start: i64,
+    /// When the line was written.
+    end: i64,
+}
+
+/// None where the line lacks a time.
+#[inline]
+pub(super) fn request(fields: &Fields<'_>, ms: Option<i64>) -> Option<Request> {
+    let end = ms?;
+    let start = end - i64::from(millis(fields.get(Field::RequestTime)?)?);
+    Some(Request { pid: fields.get(Field::Pid).and_then(integer), start, end })
+}
+
+/// The same of a log without `$request_time`: all that is known is that the request was there when the line was written.
+#[inline]
+pub(super) fn line_alone(fields: &Fields<'_>, ms: Option<i64>) -> Option<Request> {
+    let end = ms?;
+    Some(Request { pid: fields.get(Field::Pid).and_then(integer), start: end, end })
+}
+
+impl Request {
+    /// Its part in the account of serial numbers; none where the line lacks the number.
+    #[inline]
+    pub(super) fn seen(self, fields: &Fields<'_>) -> Option<Seen> {
+        let serial = integer(fields.get(Field::Connection)?)?;
+        let request = fields.get(Field::ConnectionRequests).and_then(integer);
+        let age = fields.get(Field::ConnectionTime).and_then(millis);
+        let accepted_ms = match (age, request) {
+            (Some(age), _) => Some(self.end - i64::from(age)),
+            (None, Some(1) | None) => Some(self.start),
+            (None, Some(_)) => None,
+        };
+        let whole_second = self.end % 1000 == 0;
+        Some(Seen { serial, request, accepted_ms, whole_second })
+    }
+
+    /// Milliseconds of the request that its attempts do not explain: reading its body, sending the response. So much
+    /// later than the sum of those before it may an attempt have begun. Below 0 the clocks disagree.
+    #[inline]
+    pub(super) fn gap(self, fields: &Fields<'_>) -> i64 {
+        let list = fields.get(Field::ResponseTime).unwrap_or_default();
+        let attempts_ms = match millis(list) {
+            Some(ms) => i64::from(ms),
+            None => {
+                list.split(|byte| b", :".contains(byte)).filter_map(millis).map(i64::from).sum()
+            }
+        };
+        self.end - self.start - attempts_ms
+    }
+}
+
+/// The life of the worker that wrote a line.
+pub(super) struct Living<'a> {
+    life: &'a mut Life,
+    keeps_early: bool,
+    line: Request,
+}
+
+impl<'a> Living<'a> {
+    #[inline]
+    pub(super) fn of(workers: &'a mut Workers, worker: &Worker, line: Request) -> Option<Self> {
+        // A line may lack the key of a JSON format.
+        line.pid?;
+        let keeps_early = workers.keeps_early(worker);
+        workers.of(worker).map(|life| Living { life, keeps_early, line })
+    }
+
+    #[inline]
+    pub(super) fn attempt(&mut self, attempt: &Attempt<'_>) {
+        let new = match attempt.outcome {
+            Outcome::New => 1,
+            Outcome::Undecided => 0,
+            Outcome::Failed | Outcome::NoLive => return,
+        };
+        self.life.connected += 1;
+        self.life.new_certain += u64::from(new);
+        if self.keeps_early && self.life.early.has_room_at(self.line.start) {
+            let handshake_ms = attempt.connect_ms.unwrap_or(0);
+            let peers = peer_bit(attempt.addr);
+            let cell = Beginning { connected: 1, new_certain: new, handshake_ms, peers };
+            self.life.early.record(self.line.start, cell);
+        }
+    }
+
+    #[inline]
+    pub(super) fn line(self, fields: &Fields<'_>, seen: Option<Seen>) {
+        let Request { start, end, .. } = self.line;
+        let number = |field| fields.get(field).and_then(integer);
+        let (serial, request) = match seen {
+            Some(seen) => (Some(seen.serial), seen.request),
+            None => (number(Field::Connection), number(Field::ConnectionRequests)),
+        };
+        self.life.record(start, end, serial, request);
+    }
+}
+
+/// An attempt's part in the bursts, if it certainly opened a connection.
+#[inline]
+pub(super) fn burst(attempt: &Attempt<'_>) -> Burst {
+    Burst {
+        new_certain: 1,
+        handshake_ms: attempt.connect_ms.unwrap_or(0),
+        peers: peer_bit(attempt.addr),
+    }
+}
+
+/// The time that an attempt spent on a connection, if it got one; `gap` is its request's.
+#[inline]
+pub(super) fn flight(attempt: &Attempt<'_>, earliest_start: i64, gap: i64) -> Option<Flight> {
+    let new = match attempt.outcome {
+        Outcome::New => true,
+        Outcome::Undecided => false,
+        Outcome::Failed | Outcome::NoLive => return None,
+    };
+    let latest_start = earliest_start + gap.max(0);
+    // Attempts take no longer than their request, but for the clocks' slack.
+    let lasted = attempt.response_ms.filter(|_| gap >= -SLACK_MS);
+    Some(Flight { earliest_start, latest_start, lasted, new })
+}

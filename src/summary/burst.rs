@@ -1,0 +1,85 @@
+//! Certainly new connections of the whole log over time, as fine as can be kept.
+
+use super::Merge;
+use super::cells::Cells;
+
+/// Most cells: one second a cell for the first day and a half that has new connections in every second; 32 s for a
+/// month of such. A log whose connections are reused has none in most seconds, so its cells stay fine.
+pub const MAX_CELLS: usize = 1 << 17;
+
+/// New connections by the time at which their requests began.
+pub type Bursts = Cells<Burst, 1000, MAX_CELLS>;
+
+/// What happened in one cell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Burst {
+    /// Certainly new connections.
+    pub new_certain: u32,
+    /// The sum of their connect times in milliseconds.
+    pub handshake_ms: u32,
+    /// The peers that they went to, as of [`peer_bit`].
+    pub peers: u64,
+}
+
+impl Merge for Burst {
+    fn merge(&mut self, other: Self) {
+        self.new_certain = self.new_certain.saturating_add(other.new_certain);
+        self.handshake_ms = self.handshake_ms.saturating_add(other.handshake_ms);
+        self.peers |= other.peers;
+    }
+}
+
+/// Most cells of one peer: fine for as long as the peer's connections are reused.
+pub const MAX_PEER_CELLS: usize = 512;
+
+/// The same of one peer.
+pub type News = Cells<New, 1000, MAX_PEER_CELLS>;
+
+/// Certainly new connections to one peer in one cell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct New {
+    /// How many.
+    pub count: u32,
+    /// The sum of their connect times in milliseconds.
+    pub handshake_ms: u32,
+}
+
+impl Merge for New {
+    fn merge(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.handshake_ms = self.handshake_ms.saturating_add(other.handshake_ms);
+    }
+}
+
+/// One of 64 bits for a peer's address. Peers may share one; it is the same in every process.
+#[inline]
+pub fn peer_bit(addr: &[u8]) -> u64 {
+    let mut hash = 0x9e37_79b9_7f4a_7c15_u64;
+    for part in addr.chunks(8) {
+        let mut word = [0; 8];
+        word[..part.len()].copy_from_slice(part);
+        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        hash ^= hash >> 32;
+    }
+    1 << (hash.wrapping_mul(0xc4ce_b9fe_1a85_ec53) >> 58)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_that_differ_in_one_digit_get_bits_of_their_own() {
+        let bits = |addrs: &dyn Fn(u32) -> String| {
+            (0..64u32).map(|i| peer_bit(addrs(i).as_bytes())).fold(0, |all, bit| all | bit)
+        };
+        for addrs in [
+            &(|i: u32| format!("127.0.0.1:{}", 18_000 + i)) as &dyn Fn(u32) -> String,
+            &|i: u32| format!("10.0.{i}.1:80"),
+            &|i: u32| format!("unix:/run/app{i}.sock"),
+        ] {
+            // 64 throws into 64 places leave about 23 empty.
+            assert!(bits(addrs).count_ones() > 32, "{:064b}", bits(addrs));
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The first moments of a worker, in fine cells: how its pools filled.
+
+use super::Merge;
+
+/// Width of a cell in milliseconds.
+pub const WIDTH_MS: i64 = 250;
+
+/// Most cells that are kept: the first 16 s of a busy worker, and longer where some cells saw nothing.
+const MAX_CELLS: usize = 64;
+
+/// What happened in one cell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Beginning {
+    /// Attempts that got a connection.
+    pub connected: u32,
+    /// Attempts that certainly opened one.
+    pub new_certain: u32,
+    /// The sum of their connect times in milliseconds.
+    pub handshake_ms: u32,
+    /// The peers that were tried, as of [`super::burst::peer_bit`].
+    pub peers: u64,
+}
+
+impl Merge for Beginning {
+    fn merge(&mut self, other: Self) {
+        self.connected = self.connected.saturating_add(other.connected);
+        self.new_certain = self.new_certain.saturating_add(other.new_certain);
+        self.handshake_ms = self.handshake_ms.saturating_add(other.handshake_ms);
+        self.peers |= other.peers;
+    }
+}
+
+/// The earliest [`MAX_CELLS`] cells with something in them, by the time at which requests began.
+///
+/// A cell that is among the earliest of a union is among the earliest of every part that has it. So which cells are
+/// kept depends on the set of all alone, and what is kept is whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Early(Vec<(i64, Beginning)>);
+
+impl Early {
+    /// Is a cell at `ms` (since the epoch) an early one, so far?
+    #[inline]
+    pub fn has_room_at(&self, ms: i64) -> bool {
+        self.0.len() < MAX_CELLS
+            || self.0.last().is_some_and(|(last, _)| ms.div_euclid(WIDTH_MS) <= *last)
+    }
+
+    /// Adds to the cell that `ms` (since the epoch) lies in.
+    #[inline]
+    pub fn record(&mut self, ms: i64, what: Beginning) {
+        let index = ms.div_euclid(WIDTH_MS);
+        match self.0.last_mut() {
+            Some((last, cell)) if *last == index => cell.merge(what),
+            _ => self.add(index, what),
+        }
+    }
+
+    fn add(&mut self, index: i64, cell: Beginning) {
+        match self.0.binary_search_by_key(&index, |(at, _)| *at) {
+            Ok(place) => self.0[place].1.merge(cell),
+            Err(place) => {
+                self.0.insert(place, (index, cell));
+                self.0.truncate(MAX_CELLS);
+            }
+        }
+    }
+
+    /// The cells by their start in milliseconds since the epoch.
+    pub fn cells(&self) -> impl Iterator<Item = (i64, &Beginning)> {
+        self.0.iter().map(|(index, cell)| (index * WIDTH_MS, cell))
+    }
+
+    /// Everything that began before this moment, in milliseconds since the epoch, is here; none: all is.
+    pub fn known_until(&self) -> Option<i64> {
+        let last = self.0.last().filter(|_| self.0.len() >= MAX_CELLS);
+        last.map(|(index, _)| (index + 1) * WIDTH_MS)
+    }
+}
+
+impl Merge for Early {
+    fn merge(&mut self, other: Self) {
+        for (index, cell) in other.0 {
+            self.add(index, cell);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(times: &[i64]) -> Early {
+        let mut early = Early::default();
+        for &ms in times {
+            early.record(ms, Beginning { connected: 1, ..Beginning::default() });
+        }
+        early
+    }
+
+    #[test]
+    fn the_first_cells_with_something_in_them_are_kept() {
+        let seconds: Vec<i64> = (0..100).map(|second| second * 1000).collect();
+        let early = of(&seconds);
+        let kept: Vec<i64> = early.cells().map(|(ms, _)| ms).collect();
+        assert_eq!(kept, seconds[..64]);
+        assert_eq!(early.known_until(), Some(63_250));
+        assert_eq!(of(&seconds[..10]).known_until(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_and_split_gives_the_same(
+            mut times in prop::collection::vec(-50_000i64..50_000, 0..300),
+            cut in 0usize..300,
+        ) {
+            let whole = of(&times);
+            let cut = cut.min(times.len());
+            let mut parts = of(&times[cut..]);
+            parts.merge(of(&times[..cut]));
+            prop_assert_eq!(&parts, &whole);
+            times.reverse();
+            prop_assert_eq!(&of(&times), &whole);
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The workers that wrote a log: when each began and ended, and how its pools filled.
+//!
+//! Workers are told by `$pid`. A reload replaces all of them and a crash one, and what comes new has empty pools.
+
+use super::early::Early;
+use super::pool::Worker;
+use super::serials::Smallest;
+use super::{Merge, Span};
+use hashbrown::HashTable;
+
+/// Most workers that are kept: those of 8,000 reloads of 8 workers.
+pub const MAX_WORKERS: usize = 1 << 16;
+
+/// Most workers whose first moments are kept.
+pub const MAX_EARLY: usize = 1 << 12;
+
+/// What is kept of one worker.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Life {
+    /// Lines.
+    pub lines: u64,
+    /// First and last start of a request, by `$request_time`; where that is not logged, of a line.
+    pub starts: Span,
+    /// First and last line.
+    pub ends: Span,
+    /// The smallest `$connection` of a client whose first request is logged (`$connection_requests` is 1).
+    pub first_serial: Smallest,
+    /// Lines with `$connection_requests` of 1: clients that came while the log was written.
+    pub clients: u64,
+    /// The smallest `$connection` of any line.
+    pub oldest_serial: Smallest,
+    /// The largest one.
+    pub newest_serial: u64,
+    /// Attempts that got a connection.
+    pub connected: u64,
+    /// Attempts that certainly opened one.
+    pub new_certain: u64,
+    /// The worker's first moments; empty where there are too many workers to keep all.
+    pub early: Early,
+}
+
+impl Life {
+    /// Takes in a line: when its request began and when it was written, in milliseconds since the epoch, `$connection`
+    /// and `$connection_requests`, as far as they are logged.
+    #[inline]
+    pub fn record(&mut self, start: i64, end: i64, serial: Option<u64>, request: Option<u64>) {
+        self.lines += 1;
+        self.starts.record(start);
+        self.ends.record(end);
+        if let Some(serial) = serial {
+            self.newest_serial = self.newest_serial.max(serial);
+            self.oldest_serial.record(serial);
+            if request == Some(1) {
+                self.first_serial.record(serial);
+                self.clients += 1;
+            }
+        }
+    }
+}
+
+impl Merge for Life {
+    fn merge(&mut self, other: Self) {
+        self.lines += other.lines;
+        self.starts.merge(other.starts);
+        self.ends.merge(other.ends);
+        self.first_serial.merge(other.first_serial);
+        self.clients += other.clients;
+        self.oldest_serial.merge(other.oldest_serial);
+        self.newest_serial = self.newest_serial.max(other.newest_serial);
+        self.connected += other.connected;
+        self.new_certain += other.new_certain;
+        self.early.merge(other.early);
+    }
+}
+
+/// All workers, by the log that they write and their `$pid`.
+///
+/// Of more than [`MAX_WORKERS`] those with the smallest hash are kept, and of more than [`MAX_EARLY`] the first moments
+/// of those. Which ones depends on the set of workers alone.
+#[derive(Debug, Clone)]
+pub struct Workers {
+    index: HashTable<usize>,
+    lives: Vec<(Worker, Life)>,
+    /// The last one used.
+    last: usize,
+    /// Workers whose hash is not below this are not kept.
+    limit: u64,
+    /// Those whose hash is not below this keep no first moments.
+    early_limit: u64,
+    /// Workers that may have first moments.
+    early: usize,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Workers {
+            index: HashTable::new(),
+            lives: Vec::new(),
+            last: 0,
+            limit: u64::MAX,
+            early_limit: u64::MAX,
+            early: 0,
+        }
+    }
+}
+
+impl Workers {
+    /// The life of a worker; none if it is not kept.
+    #[inline]
+    pub fn of(&mut self, worker: &Worker) -> Option<&mut Life> {
+        let is_last = self.lives.get(self.last).is_some_and(|(last, _)| last.hash == worker.hash);
+        if !is_last {
+            let workers = &self.lives;
+            let found = self.index.find(worker.hash, |&at| workers[at].0.hash == worker.hash);
+            self.last = match found {
+                Some(&at) => at,
+                None => self.insert(worker)?,
+            };
+        }
+        self.lives.get_mut(self.last).map(|(_, life)| life)
+    }
+
+    /// Does this worker keep its first moments?
+    #[inline]
+    pub fn keeps_early(&self, worker: &Worker) -> bool {
+        worker.hash < self.early_limit
+    }
+
+    #[cold]
+    fn insert(&mut self, worker: &Worker) -> Option<usize> {
+        // Twice the limit before anything is cut, so that cutting is rare.
+        if self.lives.len() >= 2 * MAX_WORKERS {
+            self.shrink();
+        }
+        if self.early >= 2 * MAX_EARLY {
+            self.shrink_early();
+        }
+        if worker.hash >= self.limit {
+            return None;
+        }
+        let at = self.lives.len();
+        self.early += usize::from(worker.hash < self.early_limit);
+        self.lives.push((worker.clone(), Life::default()));
+        let workers = &self.lives;
+        self.index.insert_unique(worker.hash, at, |&at| workers[at].0.hash);
+        Some(at)
+    }
+
+    /// Keeps the [`MAX_WORKERS`] of the smallest hash.
+    fn shrink(&mut self) {
+        if let Some(limit) = self.nth_hash(MAX_WORKERS) {
+            self.lower_limit(limit);
+        }
+    }
+
+    fn shrink_early(&mut self) {
+        if let Some(limit) = self.nth_hash(MAX_EARLY) {
+            self.lower_early_limit(limit);
+        }
+    }
+
+    fn nth_hash(&self, nth: usize) -> Option<u64> {
+        let mut hashes: Vec<u64> = self.lives.iter().map(|(worker, _)| worker.hash).collect();
+        (hashes.len() > nth).then(|| *hashes.select_nth_unstable(nth).1)
+    }
+
+    fn lower_limit(&mut self, limit: u64) {
+        if limit >= self.limit {
+            return;
+        }
+        self.limit = limit;
+        self.lives.retain(|(worker, _)| worker.hash < limit);
+        self.last = 0;
+        self.index.clear();
+        let workers = &self.lives;
+        for at in 0..workers.len() {
+            self.index.insert_unique(workers[at].0.hash, at, |&at| workers[at].0.hash);
+        }
+    }
+
+    fn lower_early_limit(&mut self, limit: u64) {
+        if limit >= self.early_limit {
+            return;
+        }
+        self.early_limit = limit;
+        self.early = 0;
+        for (worker, life) in &mut self.lives {
+            if worker.hash < limit {
+                self.early += 1;
+            } else {
+                life.early = Early::default();
+            }
+        }
+    }
+
+    /// Workers in the order of their logs and pids, and their lives.
+    pub fn sorted(mut self) -> Vec<(Worker, Life)> {
+        self.shrink();
+        self.shrink_early();
+        self.lives.sort_by(|(a, _), (b, _)| (&a.log, a.pid).cmp(&(&b.log, b.pid)));
+        self.lives
+    }
+}
+
+impl Merge for Workers {
+    fn merge(&mut self, other: Self) {
+        self.lower_limit(other.limit);
+        self.lower_early_limit(other.early_limit);
+        for (worker, mut life) in other.lives {
+            if self.lives.len() >= 2 * MAX_WORKERS || self.early >= 2 * MAX_EARLY {
+                self.shrink();
+                self.shrink_early();
+            }
+            if !self.keeps_early(&worker) {
+                life.early = Early::default();
+            }
+            if let Some(mine) = self.of(&worker) {
+                mine.merge(life);
+            }
+        }
+    }
+}
+
+impl PartialEq for Workers {
+    fn eq(&self, other: &Self) -> bool {
+        self.clone().sorted() == other.clone().sorted()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::early::Beginning;
+    use super::*;
+    use std::sync::Arc;
+
+    fn of(pids: impl Iterator<Item = u64>) -> Workers {
+        let log: Arc<str> = "access.log".into();
+        let mut workers = Workers::default();
+        for pid in pids {
+            let worker = Worker::new(&log, Some(pid));
+            if let Some(life) = workers.of(&worker) {
+                life.record(0, 0, None, None);
+            }
+            if workers.keeps_early(&worker)
+                && let Some(life) = workers.of(&worker)
+            {
+                life.early.record(0, Beginning { connected: 1, ..Beginning::default() });
+            }
+        }
+        workers
+    }
+
+    #[test]
+    fn too_many_workers_keep_the_same_ones_in_any_order_and_split() {
+        for most in [MAX_EARLY as u64, MAX_WORKERS as u64] {
+            let many = 3 * most;
+            let forward = of((0..many).chain(0..many));
+            let mut merged = of(0..many / 2);
+            merged.merge(of((0..many).chain(many / 2..many).rev()));
+            assert_eq!(forward, of((0..many).rev().chain((0..many).rev())));
+            assert_eq!(forward, merged);
+            let kept = forward.sorted();
+            assert_eq!(kept.len(), usize::try_from(many).unwrap().min(MAX_WORKERS));
+            assert!(kept.iter().all(|(_, life)| life.lines == 2), "what is kept is whole");
+            let early = kept.iter().filter(|(_, life)| life.early != Early::default());
+            assert!(
+                early.clone().all(|(_, life)| life.early.cells().all(|(_, c)| c.connected == 2))
+            );
+            assert_eq!(early.count(), MAX_EARLY);
+        }
+    }
+}
