@@ -151,8 +151,9 @@ impl Fold {
         }
         self.summary.lines.lines += 1;
         let own = recipe.prefix.as_ref().map_or(line, |prefix| prefix.strip(line));
-        let result = match recipe.tokenizer.tokenize(own) {
-            Ok(fields) => self.fields(recipe, own, &fields),
+        let mut fields = Fields::EMPTY;
+        let result = match recipe.tokenizer.tokenize_into(own, &mut fields) {
+            Ok(()) => self.fields(recipe, own, &fields),
             Err(mismatch) => Err(mismatch),
         };
         result.map_err(|mismatch| self.malformed(mismatch, line.len() - own.len()))

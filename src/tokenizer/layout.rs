@@ -64,11 +64,22 @@ fn is_sealing(escape: Escape, byte: u8) -> bool {
     escape != Escape::None && (byte == b'"' || byte < 0x20)
 }
 
+/// Values up to this length are looked at byte by byte: to call a search costs more.
+const SHORT: usize = 24;
+
 impl Leg {
     /// Can this be the text of a value that nothing seals?
     #[inline]
     pub(super) fn is_text(&self, value: &[u8]) -> bool {
-        self.text_limit(value, 0) == value.len()
+        if value.len() > SHORT {
+            return self.text_limit(value, 0) == value.len();
+        }
+        let is_token = self.shape == Shape::Token;
+        // A quote may be escaped: that is for the long way.
+        let is_plain = |byte: &u8| {
+            !(is_token && *byte == b' ' || self.escaped && (*byte == b'"' || *byte < 0x20))
+        };
+        value.iter().all(is_plain) || self.text_limit(value, 0) == value.len()
     }
 
     /// How far a text that nothing seals may go: up to a space in a word, or a byte that nginx would have escaped.

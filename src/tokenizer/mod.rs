@@ -146,15 +146,29 @@ impl Tokenizer {
     /// # Errors
     /// The place where the line stops fitting the format.
     pub fn tokenize<'a>(&self, line: &'a [u8]) -> Result<Fields<'a>, Mismatch> {
-        match self.plan.scan(&self.layout, line) {
-            Some(fields) => Ok(fields),
-            None => self.tokenize_strictly(line),
+        let mut fields = Fields::EMPTY;
+        self.tokenize_into(line, &mut fields).map(|()| fields)
+    }
+
+    /// The same into `fields`, which must be empty: they are too large to be handed around for each line.
+    ///
+    /// # Errors
+    /// The place where the line stops fitting the format.
+    #[inline]
+    pub fn tokenize_into<'a>(
+        &self,
+        line: &'a [u8],
+        fields: &mut Fields<'a>,
+    ) -> Result<(), Mismatch> {
+        match self.plan.scan(&self.layout, line, fields) {
+            Some(()) => Ok(()),
+            None => self.tokenize_strictly(line).map(|read| *fields = read),
         }
     }
 
     /// Does the line fit the format as it stands, not only by its keys?
     pub fn fits_in_order(&self, line: &[u8]) -> bool {
-        self.plan.scan(&self.layout, line).is_some()
+        self.plan.scan(&self.layout, line, &mut Fields::EMPTY.clone()).is_some()
             || reference::tokenize(&self.layout, line).is_ok()
     }
 

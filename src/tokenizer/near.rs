@@ -1,7 +1,7 @@
 //! Searches and comparisons that look at a few bytes only. Most values and literals are so short that a call into
 //! `memchr` or `memcmp` costs more than the work itself, and a line takes dozens of them.
 
-use memchr::memrchr;
+use memchr::{memchr, memrchr};
 
 /// Eight bytes at a time, before a search is left to `memchr`.
 const TRIES: usize = 3;
@@ -19,6 +19,47 @@ pub(super) fn rfind(byte: u8, line: &[u8], end: usize) -> Option<usize> {
         to -= 8;
     }
     memrchr(byte, &line[..to])
+}
+
+/// The next place of a byte from `from` on, which may not lie behind the line.
+#[inline]
+pub(super) fn find(byte: u8, line: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    for _ in 0..TRIES {
+        let Some(chunk) = line[at..].first_chunk::<8>() else { break };
+        let found = equal_bytes(u64::from_le_bytes(*chunk), byte);
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    memchr(byte, &line[at..]).map(|found| at + found)
+}
+
+/// How many bytes from the start are digits.
+#[inline]
+pub(super) fn digits(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(chunk) = text[at..].first_chunk::<8>() {
+        let others = not_digits(u64::from_le_bytes(*chunk));
+        if others != 0 {
+            return at + others.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at + text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count()
+}
+
+/// The top bit of each byte of `word` that is no digit, exact up to the first one.
+#[inline]
+pub(super) fn not_digits(word: u64) -> u64 {
+    const TOP: u64 = 0x8080_8080_8080_8080;
+    // Digits are 0x30 to 0x39: with 0x46 added they stay below 0x80, and 0x3a and above do not; with 0x30 taken away
+    // from 0x80 and more, those below 0x30 lose their top bit. Bytes that have it already are no digits either.
+    let low = word & !TOP;
+    let above = low + 0x4646_4646_4646_4646;
+    let below = !((low | TOP) - 0x3030_3030_3030_3030);
+    (word | above | below) & TOP
 }
 
 /// The top bit of each byte of `word` that equals `byte`. Exact: no carry goes from one byte to the next.
@@ -105,6 +146,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn digits_are_counted_up_to_any_other_byte() {
+        for byte in 0..=255u8 {
+            for at in 0..20 {
+                let mut text = *b"12345678901234567890";
+                text[at] = byte;
+                let plain = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                assert_eq!(digits(&text), plain, "{byte} at {at}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn near_searches_find_what_plain_ones_find(
@@ -115,6 +168,8 @@ mod tests {
             let end = cut.min(text.len());
             let plain = text[..end].iter().rposition(|&other| other == byte);
             prop_assert_eq!(rfind(byte, &text, end), plain);
+            let next = text[end..].iter().position(|&other| other == byte).map(|found| end + found);
+            prop_assert_eq!(find(byte, &text, end), next);
             let literal = Literal::new(&text[end..]);
             prop_assert!(literal.ends(&text) && literal.starts(&text[end..]));
             prop_assert_eq!(literal.ends(&text[..end]), text[..end].ends_with(&text[end..]));

@@ -18,7 +18,7 @@ use memchr::{memchr, memmem};
 enum Forward {
     /// At the next such byte that is not escaped.
     Seal(u8),
-    /// At the next such byte: the literal is one byte long.
+    /// At the next such byte, with which the literal starts.
     Byte(u8),
     /// At the next place of the literal.
     Literal(Box<memmem::Finder<'static>>),
@@ -86,13 +86,17 @@ impl Plan {
         Plan { hopeless: forward.len() < left, lead, forward, backward, before }
     }
 
-    /// The values of a line, or none where the first try does not fit.
+    /// Sets the values of a line; none where the first try does not fit, and then some may be set.
     #[inline]
-    pub(super) fn scan<'a>(&self, layout: &Layout, line: &'a [u8]) -> Option<Fields<'a>> {
+    pub(super) fn scan<'a>(
+        &self,
+        layout: &Layout,
+        line: &'a [u8],
+        fields: &mut Fields<'a>,
+    ) -> Option<()> {
         if self.hopeless || !self.lead.starts(line) {
             return None;
         }
-        let mut fields = Fields::EMPTY;
         let mut left = self.lead.len();
         for ((step, literal), leg) in self.forward.iter().zip(&layout.legs) {
             let end = forward_end(step, leg, literal, line, left)?;
@@ -132,7 +136,7 @@ impl Plan {
         } else {
             left + self.before.len() <= right
         };
-        meets.then_some(fields)
+        meets.then_some(())
     }
 }
 
@@ -193,7 +197,8 @@ fn forward_step(leg: &Leg, is_last: bool) -> Option<Forward> {
     match (leg.shape, &*leg.literal) {
         (Shape::Text | Shape::Token, _) if is_last => Some(Forward::LineEnd),
         (Shape::Text | Shape::Token, []) => None,
-        (Shape::Text, [byte]) | (Shape::Token, [byte @ b' ']) => Some(Forward::Byte(*byte)),
+        // No word holds a blank, so one that ends it is the next one.
+        (Shape::Text, [byte]) | (Shape::Token, [byte @ b' ', ..]) => Some(Forward::Byte(*byte)),
         (Shape::Text | Shape::Token, _) => Some(Forward::Literal(finder())),
         (shape, literal) => Some(Forward::Grammar(shape, literal.first().copied())),
     }
@@ -209,7 +214,7 @@ fn forward_end(
 ) -> Option<usize> {
     let end = match step {
         Forward::Seal(seal) => find_seal(*seal, line, at)?,
-        Forward::Byte(byte) => return text_up_to(leg, line, at, memchr(*byte, &line[at..])?),
+        Forward::Byte(byte) => text_up_to(leg, line, at, near::find(*byte, line, at)? - at)?,
         Forward::Literal(finder) => return text_up_to(leg, line, at, finder.find(&line[at..])?),
         Forward::Grammar(shape, stop) => longest(*shape, line, at, *stop)?,
         Forward::LineEnd => {
@@ -330,7 +335,8 @@ mod tests {
                 line[at] = byte;
             }
             let layout = Layout::new(&format, &Wanted::new(&Field::ALL[..11]));
-            let fast = Plan::new(&layout).scan(&layout, &line);
+            let mut fields = Fields::EMPTY;
+            let fast = Plan::new(&layout).scan(&layout, &line, &mut fields).map(|()| fields);
             let slow = reference::tokenize(&layout, &line);
             if let (Some(fast), Ok(slow)) = (fast, slow) {
                 prop_assert_eq!(fast, slow, "{}: {}", preset.name, line.escape_ascii());

@@ -1,5 +1,6 @@
 //! How far a value of a given shape goes.
 
+use super::near;
 use crate::log_format::variable::Shape;
 
 /// What a shape is called in messages.
@@ -76,7 +77,7 @@ fn list(
 
 #[inline]
 fn digits(line: &[u8], at: usize) -> usize {
-    at + line[at.min(line.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count()
+    at + near::digits(line.get(at..).unwrap_or_default())
 }
 
 #[inline]
@@ -120,17 +121,47 @@ fn address(line: &[u8], at: usize, stop: Option<u8>) -> usize {
     from + count
 }
 
+/// The form of `21/Nov/2026:02:03:23 +0000`: digits, a letter or sign for each `?`, and punctuation.
+const TIME_LOCAL: &[u8; 26] = b"00/???/0000:00:00:00 ?0000";
+
+/// Eight bytes of it: where it has digits, its punctuation, and where that is.
+const fn eight_of_time_local(from: usize) -> (usize, u64, u64, u64) {
+    let (mut digits, mut literal, mut mask) = (0, 0, 0);
+    let mut i = 0;
+    while i < 8 {
+        let byte = TIME_LOCAL[from + i];
+        if byte == b'0' {
+            digits |= 0x80 << (8 * i);
+        } else if byte != b'?' {
+            literal |= (byte as u64) << (8 * i);
+            mask |= 0xff << (8 * i);
+        }
+        i += 1;
+    }
+    (from, digits, literal, mask)
+}
+
 /// `21/Nov/2026:02:03:23 +0000`, by the places of its punctuation and digits.
+#[inline]
 pub(super) fn is_time_local(text: &[u8]) -> bool {
-    const PATTERN: &[u8; 26] = b"00/Aaa/0000:00:00:00 +0000";
-    text.len() == PATTERN.len()
-        && text.iter().zip(PATTERN).all(|(byte, pattern)| match pattern {
-            b'0' => byte.is_ascii_digit(),
-            b'A' => byte.is_ascii_uppercase(),
-            b'a' => byte.is_ascii_lowercase(),
-            b'+' => matches!(byte, b'+' | b'-'),
-            _ => byte == pattern,
+    const EIGHTS: [(usize, u64, u64, u64); 4] = [
+        eight_of_time_local(0),
+        eight_of_time_local(8),
+        eight_of_time_local(16),
+        eight_of_time_local(18),
+    ];
+    let fits = |&(from, digits, literal, mask): &(usize, u64, u64, u64)| {
+        text.get(from..).and_then(<[u8]>::first_chunk::<8>).is_some_and(|chunk| {
+            let word = u64::from_le_bytes(*chunk);
+            near::not_digits(word) & digits == 0 && (word ^ literal) & mask == 0
         })
+    };
+    text.len() == TIME_LOCAL.len()
+        && EIGHTS.iter().all(fits)
+        && text[3].is_ascii_uppercase()
+        && text[4].is_ascii_lowercase()
+        && text[5].is_ascii_lowercase()
+        && matches!(text[21], b'+' | b'-')
 }
 
 /// The end of `2026-11-21T02:03:23`, an optional fraction and `Z`, `+00:00` or `+0000`.
@@ -187,6 +218,26 @@ mod tests {
             (Shape::TimeIso8601, "2026-11-21T02:03:23+1", None),
         ] {
             assert_eq!(longest(shape, line.as_bytes(), 0, None), end, "{shape:?} {line}");
+        }
+    }
+
+    #[test]
+    fn every_place_of_a_time_is_checked() {
+        let good = b"21/Nov/2026:02:03:23 +0000";
+        assert!(is_time_local(good));
+        for at in 0..good.len() {
+            for byte in 0..=255u8 {
+                let mut text = *good;
+                text[at] = byte;
+                let fits = match TIME_LOCAL[at] {
+                    b'0' => byte.is_ascii_digit(),
+                    b'?' if at == 3 => byte.is_ascii_uppercase(),
+                    b'?' if at == 21 => matches!(byte, b'+' | b'-'),
+                    b'?' => byte.is_ascii_lowercase(),
+                    punctuation => byte == punctuation,
+                };
+                assert_eq!(is_time_local(&text), fits, "{byte} at {at}");
+            }
         }
     }
 
