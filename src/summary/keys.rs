@@ -32,6 +32,17 @@ impl OwnedKey {
     }
 }
 
+/// Places for keys that were found lately.
+const NEAR: usize = 64;
+
+/// The place of a key: peers differ in the last bytes of their address or port.
+#[inline]
+fn near(peer: &[u8]) -> usize {
+    let end = peer.last_chunk::<4>().map_or(0, |end| u32::from_le_bytes(*end));
+    // Fibonacci hashing: the upper bits of the product depend on all of them.
+    (end.wrapping_mul(0x9e37_79b9) >> (32 - NEAR.ilog2())) as usize
+}
+
 /// Group, peer and value.
 pub type Entry<V> = (Option<Box<[u8]>>, Box<[u8]>, V);
 
@@ -47,6 +58,8 @@ pub struct Keys<V> {
     entries: Vec<(OwnedKey, V)>,
     /// The last entry used: consecutive attempts often share their peer.
     last: usize,
+    /// Where a key was found, by a few of its bytes: a few dozen peers take turns, and hashing each costs more.
+    near: [usize; NEAR],
     /// Keys whose fixed hash is not below this belong to the others.
     limit: u64,
     others: Option<Box<V>>,
@@ -59,6 +72,7 @@ impl<V> Default for Keys<V> {
             hasher: DefaultHashBuilder::default(),
             entries: Vec::new(),
             last: 0,
+            near: [0; NEAR],
             limit: u64::MAX,
             others: None,
         }
@@ -83,7 +97,20 @@ impl<V: Merge> Keys<V> {
         }
     }
 
-    fn find(&self, key: Key<'_>) -> Option<usize> {
+    #[inline]
+    fn find(&mut self, key: Key<'_>) -> Option<usize> {
+        let near = near(key.peer);
+        match self.entries.get(self.near[near]) {
+            Some((own, _)) if own.as_key() == key => Some(self.near[near]),
+            _ => {
+                let found = self.look_up(key)?;
+                self.near[near] = found;
+                Some(found)
+            }
+        }
+    }
+
+    fn look_up(&self, key: Key<'_>) -> Option<usize> {
         let hash = self.hasher.hash_one(key);
         self.index.find(hash, |&at| self.entries[at].0.as_key() == key).copied()
     }

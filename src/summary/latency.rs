@@ -9,7 +9,13 @@ pub const MAX_MS: u64 = 3_600_000;
 /// Significant decimal digits: values up to 255 ms are exact, above they are within 1 %.
 pub const DIGITS: u8 = 2;
 
-/// Distinct values kept as they are before the 18 KB of a full histogram are allocated. Most peers of most logs
+/// Values below this are counted one by one: all that are exact.
+const LOW: u32 = 256;
+
+/// Counts of low values are made room for in steps of so many.
+const STEP: usize = 16;
+
+/// Distinct higher values kept as they are before the 18 KB of a full histogram are allocated. Most peers of most logs
 /// never need it.
 const FEW: usize = 48;
 
@@ -22,7 +28,11 @@ pub struct LatencySummary {
     count: u64,
     sum: u64,
     max: u32,
+    /// Counts of the values from 0 on, as far as there were any, and below [`LOW`].
+    low: Vec<u64>,
+    /// Values from [`LOW`] on with their counts, ascending.
     few: Vec<(u32, u64)>,
+    /// The same values, once they are too many for that.
     many: Option<Box<Histogram<u64>>>,
 }
 
@@ -33,11 +43,21 @@ impl LatencySummary {
         self.count += 1;
         self.sum += u64::from(ms);
         self.max = self.max.max(ms);
-        self.add(ms, 1);
+        match self.low.get_mut(ms as usize) {
+            Some(count) => *count += 1,
+            None => self.add(ms, 1),
+        }
     }
 
-    #[inline]
     fn add(&mut self, ms: u32, times: u64) {
+        if ms < LOW {
+            let at = ms as usize;
+            if at >= self.low.len() {
+                self.low.resize((at + 1).next_multiple_of(STEP), 0);
+            }
+            self.low[at] += times;
+            return;
+        }
         match &mut self.many {
             Some(histogram) => histogram.saturating_record_n(u64::from(ms), times),
             None => self.add_few(ms, times),
@@ -77,10 +97,24 @@ impl LatencySummary {
 
     /// How many values are exactly this one; for values up to 255 ms only, above it is the count of the histogram's cell.
     pub fn count_at(&self, ms: u32) -> u64 {
+        if ms < LOW {
+            return self.low.get(ms as usize).copied().unwrap_or(0);
+        }
         match &self.many {
             Some(histogram) => histogram.count_at(u64::from(ms)),
             None => self.few.iter().find(|&&(value, _)| value == ms).map_or(0, |&(_, times)| times),
         }
+    }
+
+    /// The upper ends of the cells that hold values, with their counts; ascending. A cell may come twice in a row.
+    fn cells(&self) -> impl Iterator<Item = (u64, u64)> {
+        let low = (0..).zip(&self.low).filter(|(_, times)| **times > 0);
+        let few = self.few.iter().map(|&(value, times)| (Self::cell_end(u64::from(value)), times));
+        let many = self.many.iter().flat_map(|histogram| {
+            let cells = histogram.iter_recorded();
+            cells.map(|cell| (Self::cell_end(cell.value_iterated_to()), cell.count_at_value()))
+        });
+        low.map(|(value, times)| (value, *times)).chain(few).chain(many)
     }
 
     /// The smallest value that at least this share of the values do not exceed (the nearest-rank percentile), rounded up
@@ -96,23 +130,12 @@ impl LatencySummary {
         // A rank in u128: counts times a thousand need not fit 64 bits.
         let rank = u128::from(skip) + (u128::from(count) * u128::from(share)).div_ceil(1000).max(1);
         let mut seen: u128 = 0;
-        let cell_end = |value: u64| Some(Self::cell_end(value).min(u64::from(self.max)));
-        if let Some(histogram) = &self.many {
-            for cell in histogram.iter_recorded() {
-                seen += u128::from(cell.count_at_value());
-                if seen >= rank {
-                    return cell_end(cell.value_iterated_to());
-                }
-            }
-            return Some(u64::from(self.max));
-        }
-        for &(value, times) in &self.few {
-            seen += u128::from(times);
-            if seen >= rank {
-                return cell_end(u64::from(value));
-            }
-        }
-        Some(u64::from(self.max))
+        let found = self.cells().find(|(_, times)| {
+            seen += u128::from(*times);
+            seen >= rank
+        });
+        let max = u64::from(self.max);
+        Some(found.map_or(max, |(end, _)| end.min(max)))
     }
 
     /// The upper end of the histogram cell that a value falls into. The same for both forms, so that the form, which is
@@ -130,7 +153,7 @@ impl LatencySummary {
 fn full() -> Histogram<u64> {
     #[expect(
         clippy::expect_used,
-        reason = "constant bounds, covered by every test that records 49 values"
+        reason = "constant bounds, covered by every test that records 49 values above 255"
     )]
     Histogram::new_with_bounds(1, MAX_MS, DIGITS).expect("constant bounds are valid")
 }
@@ -140,6 +163,10 @@ impl Merge for LatencySummary {
         self.count += other.count;
         self.sum += other.sum;
         self.max = self.max.max(other.max);
+        if self.low.len() < other.low.len() {
+            self.low.resize(other.low.len(), 0);
+        }
+        self.low.iter_mut().zip(&other.low).for_each(|(mine, theirs)| *mine += theirs);
         match (&mut self.many, other.many) {
             (Some(mine), Some(theirs)) => {
                 // Same bounds: nothing can be out of range.
@@ -164,17 +191,7 @@ impl Merge for LatencySummary {
 impl PartialEq for LatencySummary {
     fn eq(&self, other: &Self) -> bool {
         let cells = |summary: &LatencySummary| -> Vec<(u64, u64)> {
-            let mut cells: Vec<(u64, u64)> = match &summary.many {
-                Some(histogram) => histogram
-                    .iter_recorded()
-                    .map(|cell| (cell.value_iterated_to(), cell.count_at_value()))
-                    .collect(),
-                None => summary
-                    .few
-                    .iter()
-                    .map(|&(value, times)| (Self::cell_end(u64::from(value)), times))
-                    .collect(),
-            };
+            let mut cells: Vec<(u64, u64)> = summary.cells().collect();
             cells.dedup_by(|b, a| {
                 let same = a.0 == b.0;
                 if same {
