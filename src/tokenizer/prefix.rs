@@ -63,7 +63,8 @@ impl Prefix {
 
 fn compile(pattern: &str) -> Result<Regex> {
     Regex::builder()
-        .configure(Regex::config().utf8_empty(false))
+        // Always anchored: there is nothing to look for.
+        .configure(Regex::config().utf8_empty(false).auto_prefilter(false))
         .syntax(regex_automata::util::syntax::Config::new().utf8(false).unicode(false))
         .build(pattern)
         .map_err(|error| Error::new(ErrorKind::Syntax, format!("pattern {pattern}: {error}")))
