@@ -17,10 +17,10 @@ use crate::summary::early::{Beginning, WIDTH_MS};
 use std::collections::BTreeMap;
 
 /// Lengths of the stretches that have to be as usual, in cells.
-const STRETCHES: [i64; 3] = [4, 16, 64];
+const STRETCHES: [i64; 4] = [4, 16, 64, 256];
 
-/// The same for the first moments of workers, of which 64 cells are known.
-const EARLY_STRETCHES: [i64; 2] = [4, 16];
+/// The same for the first moments of workers: up to a minute, where they are known for so long.
+const EARLY_STRETCHES: [i64; 4] = [4, 16, 64, 256];
 
 /// A stretch that is cut short by the end of what is known has at least so many cells.
 const MIN_CELLS: i64 = 2;
@@ -49,6 +49,10 @@ pub(super) struct Window {
     pub(super) peak_per_second: f64,
     /// The peers, as of `peer_bit`.
     pub(super) peers: u64,
+    /// Usual new connections per millisecond.
+    pub(super) usual: f64,
+    /// What is known of it ends here: the log does, or pools were emptied again.
+    pub(super) until: i64,
     /// More connects showed than usual.
     pub(super) is_visible: bool,
 }
@@ -78,6 +82,8 @@ pub(super) fn of_pace(start: i64, pace: &Pace, until: i64) -> Window {
         handshake_ms: costs(pace.handshake_ms(from, to), new, times(usual, to - from)),
         peak_per_second: per(pace.most(from, to), pace.width) * 1000.0,
         peers: pace.peers(from, to),
+        usual,
+        until,
         is_visible: end != Some(from),
     }
 }
@@ -206,6 +212,8 @@ impl First {
                 .iter()
                 .filter(|(at, _)| near(*at))
                 .fold(0, |all, (_, bits)| all | bits),
+            usual: self.usual_after(to.min(self.known_until)),
+            until,
             is_visible: end != Some(from),
         }
     }
