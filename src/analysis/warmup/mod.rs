@@ -115,7 +115,8 @@ pub(super) fn find(
     let Some(period) = inputs.period else {
         return Found { upstreams: vec![None; groups.len()], ..Found::default() };
     };
-    let pace = Pace::of(&inputs.bursts, period);
+    let attempts = groups.iter().flat_map(|(_, peers)| peers.values()).map(|peer| peer.attempts);
+    let pace = Pace::of(&inputs.bursts, attempts.sum(), period);
     let logs = lives::lives(&inputs.workers, serials);
     let mut events = by_workers(&logs, &inputs.told(utc_offset_seconds), &pace);
     let by_pid = logs.iter().flatten().any(|life| life.pid.is_some());
@@ -196,8 +197,8 @@ fn by_statistics(known: &[Event], pace: &Pace, peers: &Peers<'_>, by_pid: bool) 
         .iter()
         .map(|event| {
             let window = &event.window;
-            let end = window.end.unwrap_or(window.start).max(window.start + 2 * pace.width);
-            (window.start - pace.width, end + pace.width)
+            let end = window.end.unwrap_or(window.start).max(window.start + pace.width);
+            (window.start - pace.width, end)
         })
         .collect();
     let rest = pace.without(&spans);
