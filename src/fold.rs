@@ -9,7 +9,6 @@ use crate::record::Reject;
 use crate::record::attempt::{Attempt, Outcome, attempts};
 use crate::record::time::{Clock, msec};
 use crate::summary::Summary;
-use crate::summary::burst::New;
 use crate::summary::keys::Key;
 use crate::summary::peer::started;
 use crate::summary::pool::Recent;
@@ -228,10 +227,7 @@ impl Fold {
                 && let Some(ms) = ms
             {
                 let lasted = i64::from(attempt.response_ms.unwrap_or(0));
-                let at = request.map_or(ms - lasted, |_| start);
-                let burst = burst(&attempt);
-                bursts.record(at, burst);
-                peer.news.record(at, New { count: 1, handshake_ms: burst.handshake_ms });
+                bursts.record(request.map_or(ms - lasted, |_| start), burst(&attempt));
             }
             // The next try begins where this one ended.
             start += i64::from(attempt.response_ms.unwrap_or(0));

@@ -29,28 +29,6 @@ impl Merge for Burst {
     }
 }
 
-/// Most cells of one peer: fine for as long as the peer's connections are reused.
-pub const MAX_PEER_CELLS: usize = 512;
-
-/// The same of one peer.
-pub type News = Cells<New, 1000, MAX_PEER_CELLS>;
-
-/// Certainly new connections to one peer in one cell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct New {
-    /// How many.
-    pub count: u32,
-    /// The sum of their connect times in milliseconds.
-    pub handshake_ms: u32,
-}
-
-impl Merge for New {
-    fn merge(&mut self, other: Self) {
-        self.count = self.count.saturating_add(other.count);
-        self.handshake_ms = self.handshake_ms.saturating_add(other.handshake_ms);
-    }
-}
-
 /// One of 64 bits for a peer's address. Peers may share one; it is the same in every process.
 #[inline]
 pub fn peer_bit(addr: &[u8]) -> u64 {

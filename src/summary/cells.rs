@@ -99,6 +99,21 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
         settled.filled.into_iter().map(|(index, cell)| ((index << scale) * UNIT_MS, cell)).collect()
     }
 
+    /// What `count` makes of the cells, summed up over `from..to` in milliseconds since the epoch, as if it were spread
+    /// evenly over each cell.
+    #[expect(clippy::cast_precision_loss, reason = "counts and times are far below 2^53")]
+    pub fn between(&self, from: i64, to: i64, count: impl Fn(&V) -> u64) -> f64 {
+        let width = UNIT_MS << self.scale;
+        let first = self.filled.partition_point(|(index, _)| (index + 1) * width <= from);
+        let inside = self.filled[first..].iter().take_while(|(index, _)| index * width < to);
+        let part = |(index, cell): &(i64, V)| {
+            let start = index * width;
+            let share = (to.min(start + width) - from.max(start)).max(0) as f64 / width as f64;
+            count(cell) as f64 * share
+        };
+        inside.chain(&self.last).map(part).sum()
+    }
+
     /// Width of a cell in milliseconds, and start of each cell in milliseconds since the epoch with what is in it, in
     /// order.
     pub fn to_vec(&self) -> (i64, Vec<(i64, V)>) {
@@ -175,6 +190,22 @@ mod tests {
     #[test]
     fn one_wild_date_does_not_blur_the_others() {
         assert_eq!(of(&[1, 2, 3, 253_402_300_799]).cells().0, 1000);
+    }
+
+    #[test]
+    fn a_sum_takes_the_part_of_a_cell_that_lies_inside() {
+        let cells = of(&[0, 1, 1, 5]);
+        for (from, to, expected) in [
+            (0, 6000, 4.0),
+            (500, 1500, 1.5),
+            (1000, 2000, 2.0),
+            (2000, 5000, 0.0),
+            (5250, 5500, 0.25),
+            (3000, 3000, 0.0),
+        ] {
+            let sum = cells.between(from, to, |count| count.0);
+            assert!((sum - expected).abs() < 1e-9, "{from}..{to}: {sum}");
+        }
     }
 
     proptest! {

@@ -1,7 +1,6 @@
 //! Counters and histograms of one peer.
 
 use super::Merge;
-use super::burst::News;
 use super::latency::LatencySummary;
 use super::pool::Pools;
 use super::serials::{Started, Starts};
@@ -36,8 +35,6 @@ pub struct PeerSummary {
     pub response: LatencySummary,
     /// Counts over time.
     pub timeline: Timeline,
-    /// Certainly new connections by the time at which their requests began.
-    pub news: News,
     /// Attempts by the time at which they started, where serial numbers are logged.
     pub starts: Starts,
     /// Connected attempts by the bytes that they sent, where that is logged.
@@ -126,7 +123,6 @@ impl Merge for PeerSummary {
         self.header.merge(other.header);
         self.response.merge(other.response);
         self.timeline.merge(other.timeline);
-        self.news.merge(other.news);
         self.starts.merge(other.starts);
         self.sent.merge(other.sent);
         self.pools.merge(other.pools);

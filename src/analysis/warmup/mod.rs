@@ -21,6 +21,7 @@ mod births;
 pub mod history;
 mod lives;
 mod pace;
+mod peers;
 mod scan;
 mod series;
 mod suspects;
@@ -41,8 +42,8 @@ use crate::summary::workers;
 use births::Birth;
 use lives::Life;
 use pace::Pace;
+use peers::Peers;
 use std::collections::BTreeMap;
-use suspects::PeerPace;
 use window::Window;
 
 /// The same event in several logs of one nginx is seen at about the same time, in milliseconds.
@@ -114,15 +115,17 @@ pub(super) fn find(
     let Some(period) = inputs.period else {
         return Found { upstreams: vec![None; groups.len()], ..Found::default() };
     };
-    let pace = Pace::of(&inputs.bursts, period);
+    let attempts = groups.iter().flat_map(|(_, peers)| peers.values()).map(|peer| peer.attempts);
+    let pace = Pace::of(&inputs.bursts, attempts.sum(), period);
     let logs = lives::lives(&inputs.workers, serials);
     let mut events = by_workers(&logs, &inputs.told(utc_offset_seconds), &pace);
     let by_pid = logs.iter().flatten().any(|life| life.pid.is_some());
-    events.extend(by_statistics(&events, &pace, groups, by_pid));
+    let peers = Peers::of(groups);
+    events.extend(by_statistics(&events, &pace, &peers, by_pid));
     events.sort_by_key(|event| (event.window.start, event.cause));
-    let names = upstreams::Names::of(groups);
-    let upstreams = upstreams::upstreams(&events, groups, &names);
-    let warmups = events.into_iter().map(|event| warmup(event, &names, &pace)).collect();
+    let (names, upstreams) = upstreams::upstreams(&events, groups, &peers, &pace);
+    let events = events.into_iter().zip(names);
+    let warmups = events.map(|(event, names)| warmup(event, names, &pace)).collect();
     Found { warmups: series::gather(warmups), upstreams }
 }
 
@@ -189,18 +192,16 @@ fn unite(found: &mut Vec<Birth>, lives: &[Life<'_>]) {
 }
 
 /// Bursts of new connections that none of the known events explains.
-fn by_statistics(known: &[Event], pace: &Pace, groups: &Groups, by_pid: bool) -> Vec<Event> {
+fn by_statistics(known: &[Event], pace: &Pace, peers: &Peers<'_>, by_pid: bool) -> Vec<Event> {
     let spans: Vec<(i64, i64)> = known
         .iter()
         .map(|event| {
             let window = &event.window;
-            let end = window.end.unwrap_or(window.start).max(window.start + 2 * pace.width);
-            (window.start - pace.width, end + pace.width)
+            let end = window.end.unwrap_or(window.start).max(window.start + pace.width);
+            (window.start - pace.width, end)
         })
         .collect();
     let rest = pace.without(&spans);
-    let peers: Vec<PeerPace> =
-        groups.iter().flat_map(|(_, peers)| peers.values()).map(PeerPace::of).collect();
     let bursts = scan::bursts(&rest);
     let mut before: Vec<(i64, u64)> =
         known.iter().map(|event| (event.window.start, event.window.new)).collect();
@@ -211,7 +212,7 @@ fn by_statistics(known: &[Event], pace: &Pace, groups: &Groups, by_pid: bool) ->
         if suspects::is_echo(&burst, &before) {
             continue;
         }
-        let Some(cause) = suspects::cause(&burst, &peers, by_pid, pace.period) else { continue };
+        let Some(cause) = suspects::cause(&burst, peers, &rest, by_pid) else { continue };
         let next = starts.iter().copied().find(|&start| start > burst.start);
         let until = next.unwrap_or(pace.period.1 + 1);
         let window = window::of_pace(burst.start, &rest, until);
@@ -225,7 +226,7 @@ fn by_statistics(known: &[Event], pace: &Pace, groups: &Groups, by_pid: bool) ->
     clippy::cast_sign_loss,
     reason = "counts and times, never negative, far below 2^53"
 )]
-fn warmup(event: Event, names: &upstreams::Names, pace: &Pace) -> Warmup {
+fn warmup(event: Event, upstreams: Vec<String>, pace: &Pace) -> Warmup {
     let Event { cause, suspected, evidence, window } = event;
     Warmup {
         cause,
@@ -237,7 +238,7 @@ fn warmup(event: Event, names: &upstreams::Names, pace: &Pace) -> Warmup {
         excess_new: window.excess.round() as u64,
         handshake_ms: window.handshake_ms.round() as u64,
         peak_new_per_second: window.peak_per_second,
-        upstreams: names.touched(&window),
+        upstreams,
         share_of_new: (window.excess
             / pace::times(1.0, i64::try_from(pace.all().max(1)).unwrap_or(i64::MAX)))
         .min(1.0),

@@ -7,8 +7,14 @@ use crate::summary::burst::Bursts;
 /// logs, and near enough that traffic is much the same.
 const AROUND_MS: i64 = 600_000;
 
-/// Stretches that this time is cut into. The quarter with most new connections is left out: warm-ups are in it.
+/// Stretches that this time is cut into. Warm-ups are in the quarter that has most.
 const STRETCHES: i64 = 40;
+
+/// So many attempts show whether connections are reused.
+const ENOUGH: i64 = 500;
+
+/// However busy a log is, pools take this long to fill, in milliseconds.
+const MIN_REACH_MS: i64 = 1000;
 
 /// Certainly new connections of a log, in cells of equal width. Times are milliseconds since the epoch.
 #[derive(Debug, Clone)]
@@ -17,6 +23,8 @@ pub(super) struct Pace {
     pub(super) width: i64,
     /// First and last moment of the log.
     pub(super) period: (i64, i64),
+    /// The time that it takes to see whether connections are reused, in milliseconds: that of [`ENOUGH`] attempts.
+    pub(super) reach: i64,
     cells: Vec<(i64, Burst)>,
     /// Connections before each cell, and in all.
     before: Vec<u64>,
@@ -24,19 +32,22 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn of(bursts: &Bursts, period: (i64, i64)) -> Self {
+    /// The pace of a log with so many attempts.
+    pub(super) fn of(bursts: &Bursts, attempts: u64, period: (i64, i64)) -> Self {
         let (width, cells) = bursts.to_vec();
-        Pace::of_cells(width, cells, period)
+        let attempts = i64::try_from(attempts).unwrap_or(i64::MAX).max(1);
+        let reach = (period.1 - period.0).saturating_mul(ENOUGH) / attempts;
+        Pace::of_cells(width, cells, period, reach.clamp(MIN_REACH_MS, AROUND_MS))
     }
 
     /// The same without the cells that meet any of these spans.
     pub(super) fn without(&self, spans: &[(i64, i64)]) -> Self {
         let meets = |at: i64| spans.iter().any(|&(from, to)| at < to && at + self.width > from);
         let cells = self.cells.iter().filter(|(at, _)| !meets(*at)).copied().collect();
-        Pace::of_cells(self.width, cells, self.period)
+        Pace::of_cells(self.width, cells, self.period, self.reach)
     }
 
-    fn of_cells(width: i64, cells: Vec<(i64, Burst)>, period: (i64, i64)) -> Self {
+    fn of_cells(width: i64, cells: Vec<(i64, Burst)>, period: (i64, i64), reach: i64) -> Self {
         let sums = |what: &dyn Fn(&Burst) -> u32| {
             let mut sum = 0;
             let mut sums = vec![0];
@@ -48,7 +59,7 @@ impl Pace {
         };
         let before = sums(&|cell| cell.new_certain);
         let handshake_before = sums(&|cell| cell.handshake_ms);
-        Pace { width, period, cells, before, handshake_before }
+        Pace { width, period, reach, cells, before, handshake_before }
     }
 
     /// Cells with something in them, in order.
@@ -97,7 +108,7 @@ impl Pace {
     }
 
     /// New connections per millisecond that are usual around a moment: the mean of the time around it, without the
-    /// quarter of it in which most were opened.
+    /// quarters of it in which most and fewest were opened.
     pub(super) fn usual(&self, ms: i64) -> f64 {
         let from = self.floor((ms - AROUND_MS).max(self.period.0));
         let to = (ms + AROUND_MS).min(self.period.1 + 1);
@@ -109,9 +120,12 @@ impl Pace {
             at += step;
         }
         counts.sort_unstable();
-        counts.truncate((counts.len() * 3).div_ceil(4));
-        let sum: u64 = counts.iter().sum();
-        per(sum, i64::try_from(counts.len()).unwrap_or(i64::MAX).saturating_mul(step))
+        let quarter = counts.len() / 4;
+        let middle = &counts[quarter..counts.len() - quarter];
+        per(
+            middle.iter().sum(),
+            i64::try_from(middle.len()).unwrap_or(i64::MAX).saturating_mul(step),
+        )
     }
 }
 

@@ -7,9 +7,9 @@
 //! burst if a Poisson count of that mean reaches it with a probability of less than 1e-9 over all windows of the log
 //! together (Bonferroni), or of 1e-6 if connects fail at the same time; if it has at least [`MIN_NEW`] connections and [`MIN_TIMES`] times as many as usual, and if
 //! hardly another window around comes near it. Of overlapping bursts the one with the largest likelihood ratio stands
-//! (Kulldorff, "A spatial scan statistic", Communications in Statistics 26, 1997). Where it starts and ends is the
-//! stretch with the largest cumulative sum of log-likelihood ratios (Page, "Continuous inspection schemes", Biometrika
-//! 41, 1954).
+//! (Kulldorff, "A spatial scan statistic", Communications in Statistics 26, 1997). Where it ends is found by
+//! the largest cumulative sum of log-likelihood ratios (Page, "Continuous inspection schemes", Biometrika 41, 1954), and
+//! where it starts is the change-point of two Poisson processes with the largest likelihood.
 //!
 //! # False alarms
 //!
@@ -138,12 +138,44 @@ fn burst(pace: &Pace, start: i64, length: i64, ln_windows: f64) -> Option<Burst>
     Some(Burst { start, end: start + length, new, usual, stands_alone, likelihood })
 }
 
-/// The stretch in or beside a window that stands out most.
+/// The stretch in or beside a window that stands out most, from where the pace changes.
 fn narrowed(pace: &Pace, burst: &Burst) -> Burst {
+    let whole = standing_out(pace, burst);
+    let start = onset(pace, &whole);
+    Burst { start, new: pace.opened(start, whole.end), ..whole }
+}
+
+/// The moment that parts the time before a burst best from its first half, as two Poisson processes of different paces:
+/// where their likelihood is largest. Single connections before the burst are not part of it.
+fn onset(pace: &Pace, burst: &Burst) -> i64 {
+    let cells = &pace.cells()[pace.range(burst.start, burst.end)];
+    let mut sum = 0;
+    let half = cells.iter().find(|(_, cell)| {
+        sum += u64::from(cell.new_certain);
+        sum * 2 >= burst.new
+    });
+    let end = half.map_or(burst.end, |(at, _)| at + pace.width);
+    let begin = burst.start - (burst.end - burst.start);
+    let ln_likelihood = |from: i64, to: i64| {
+        let (count, ms) = (pace.opened(from, to), u64::try_from(to - from).unwrap_or(0));
+        if count == 0 { 0.0 } else { per(count, 1) * (per(count, 1) / per(ms.max(1), 1)).ln() }
+    };
+    let starts = pace.cells()[pace.range(begin, end)].iter().map(|(at, _)| *at);
+    let slower = |at: &i64| {
+        per(pace.opened(begin, *at), *at - begin) < per(pace.opened(*at, end), end - *at)
+    };
+    let best = starts
+        .filter(slower)
+        .map(|at| (ln_likelihood(begin, at) + ln_likelihood(at, end), at))
+        .max_by(|a, b| a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal));
+    best.map_or(burst.start, |(_, at)| at)
+}
+
+fn standing_out(pace: &Pace, burst: &Burst) -> Burst {
     let length = burst.end - burst.start;
     let usual_per_cell = burst.usual * per(u64::try_from(pace.width).unwrap_or(1), 1);
     let mean = burst.usual * per(u64::try_from(length).unwrap_or(1), 1);
-    let times = (per(burst.new, 1) / mean / 4.0).max(MIN_TIMES);
+    let times = (per(burst.new, 1) / mean / 2.0).max(MIN_TIMES);
     let (mut sum, mut from, mut last) = (0.0, burst.start, burst.start);
     let (mut best, mut start, mut end) = (0.0, burst.start, burst.end);
     for (at, cell) in &pace.cells()[pace.range(burst.start - length, burst.end + length)] {

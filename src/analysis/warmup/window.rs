@@ -1,8 +1,8 @@
 //! Windows: from the moment at which pools were emptied to the moment from which new connections come as they usually do.
 //!
 //! A window ends at the first moment behind which no stretch, of several lengths, has more new connections than usual:
-//! three standard deviations of a Poisson count, and one (see [`is_usual`]). What is usual is the mean of the rest of
-//! the new workers' lives, or of the time around, whichever is more.
+//! three standard deviations of a Poisson count, and one (see [`is_usual`]). What is usual is told by the time around;
+//! of one worker among others, by the rest of its life.
 //!
 //! What is counted are connections with a connect time above 0.000, as only these are certain one by one. Where
 //! connects are too fast to show, a window ends where it starts. Then all that is known is that each new worker opened a
@@ -15,12 +15,6 @@ use crate::analysis::report::Cause;
 use crate::summary::Merge;
 use crate::summary::early::{Beginning, WIDTH_MS};
 use std::collections::BTreeMap;
-
-/// Lengths of the stretches that have to be as usual, in cells.
-const STRETCHES: [i64; 3] = [4, 16, 64];
-
-/// The same for the first moments of workers, of which 64 cells are known.
-const EARLY_STRETCHES: [i64; 2] = [4, 16];
 
 /// A stretch that is cut short by the end of what is known has at least so many cells.
 const MIN_CELLS: i64 = 2;
@@ -49,6 +43,10 @@ pub(super) struct Window {
     pub(super) peak_per_second: f64,
     /// The peers, as of `peer_bit`.
     pub(super) peers: u64,
+    /// Usual new connections per millisecond.
+    pub(super) usual: f64,
+    /// What is known of it ends here: the log does, or pools were emptied again.
+    pub(super) until: i64,
     /// More connects showed than usual.
     pub(super) is_visible: bool,
 }
@@ -78,16 +76,24 @@ pub(super) fn of_pace(start: i64, pace: &Pace, until: i64) -> Window {
         handshake_ms: costs(pace.handshake_ms(from, to), new, times(usual, to - from)),
         peak_per_second: per(pace.most(from, to), pace.width) * 1000.0,
         peers: pace.peers(from, to),
+        usual,
+        until,
         is_visible: end != Some(from),
     }
+}
+
+/// Lengths of the stretches that have to be as usual, in milliseconds: up to what shows whether connections are reused,
+/// and no more, so that what happens later does not make a window longer.
+fn stretches(pace: &Pace, width: i64) -> [i64; 3] {
+    [16, 4, 1].map(|part| (pace.reach / part / width).max(MIN_CELLS) * width)
 }
 
 /// The first cell at or behind `from` from which new connections come as usual.
 fn settles(from: i64, pace: &Pace, until: i64, usual: f64) -> Option<i64> {
     let mut at = from;
     while at + MIN_CELLS * pace.width <= until && at - from <= MAX_MS {
-        let calm = STRETCHES.into_iter().all(|cells| {
-            let to = (at + cells * pace.width).min(until);
+        let calm = stretches(pace, pace.width).into_iter().all(|length| {
+            let to = (at + length).min(until);
             is_usual(pace.opened(at, to), times(usual, to - at))
         });
         if calm {
@@ -109,7 +115,7 @@ struct First {
     /// Connections that they opened in all.
     new_certain: u64,
     /// Usual new connections per millisecond around, where all workers are new.
-    usual: f64,
+    usual: Option<f64>,
     /// Each worker's first attempts at a peer.
     firsts: Vec<(i64, u64)>,
 }
@@ -130,8 +136,8 @@ impl First {
             known_until = known_until.min(life.early?.known_until().unwrap_or(until));
         }
         let usual = match birth.cause {
-            Cause::WorkerExit => 0.0,
-            _ => pace.usual(birth.at_ms),
+            Cause::WorkerExit => None,
+            _ => Some(pace.usual(birth.at_ms)),
         };
         let last = born.iter().map(|life| life.last).max()?.min(until);
         let new_certain = born.iter().map(|life| life.new_certain).sum();
@@ -145,10 +151,13 @@ impl First {
         sum
     }
 
-    /// New connections per millisecond that are usual behind this moment.
+    /// New connections per millisecond that are usual behind this moment. Of one worker among others it is the rest of
+    /// its life that tells.
     fn usual_after(&self, at: i64) -> f64 {
-        let before = u64::from(self.sum(i64::MIN, at).new_certain);
-        per(self.new_certain.saturating_sub(before), self.last - at).max(self.usual)
+        self.usual.unwrap_or_else(|| {
+            let before = u64::from(self.sum(i64::MIN, at).new_certain);
+            per(self.new_certain.saturating_sub(before), self.last - at)
+        })
     }
 
     fn window(&self, pace: &Pace, until: i64) -> Window {
@@ -161,8 +170,8 @@ impl First {
                 break goes_on.then(|| settles(pace.floor(at), pace, until, self.usual_after(at)));
             }
             let usual = self.usual_after(at);
-            let calm = EARLY_STRETCHES.into_iter().all(|cells| {
-                let to = (at + cells * WIDTH_MS).min(self.known_until).min(self.last + 1);
+            let calm = stretches(pace, WIDTH_MS).into_iter().all(|length| {
+                let to = (at + length).min(self.known_until).min(self.last + 1);
                 is_usual(self.sum(at, to).new_certain.into(), times(usual, to - at))
             });
             if calm {
@@ -206,6 +215,8 @@ impl First {
                 .iter()
                 .filter(|(at, _)| near(*at))
                 .fold(0, |all, (_, bits)| all | bits),
+            usual: self.usual_after(to.min(self.known_until)),
+            until,
             is_visible: end != Some(from),
         }
     }

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use crate::analysis::report::*;
 
 mod evidence;
+mod warmups;
 pub(super) use evidence::evidence;
+use warmups::{any_points, any_upstream_warmup, any_warmup};
 
 /// The reports of the golden files, by name.
 pub(super) fn reports() -> [(&'static str, Report); 5] {
@@ -37,7 +39,7 @@ fn small() -> Report {
         total: stats.clone(),
         upstreams: vec![upstream(Some("app"), stats.clone(), vec![("127.0.0.1:8080", stats)])],
         findings: vec![],
-        warmups: Vec::new(),
+        warmups: vec![],
         logs_serials: false,
     }
 }
@@ -107,7 +109,7 @@ pub(super) fn mixed() -> Report {
                 "add $connection and $pid to log_format",
             ),
         ],
-        warmups: Vec::new(),
+        warmups: vec![],
         logs_serials: false,
     }
 }
@@ -163,7 +165,7 @@ fn empty() -> Report {
         total: none,
         upstreams: vec![],
         findings: vec![],
-        warmups: Vec::new(),
+        warmups: vec![],
         logs_serials: false,
     }
 }
@@ -201,8 +203,8 @@ fn upstream(name: Option<&str>, stats: Stats, peers: Vec<(&str, Stats)>) -> Upst
         name: name.map(str::to_owned),
         stats,
         peers: peers.into_iter().map(peer).collect(),
-        timeline: Vec::new(),
         warmup: None,
+        timeline: vec![],
     }
 }
 
@@ -223,17 +225,20 @@ pub(super) fn any_report() -> impl Strategy<Value = Report> {
         option::of((any::<i64>(), any::<i64>())),
         any_stats(),
         vec(any_upstream(), 0..4),
+        vec(any_warmup(), 0..3),
         vec(any_finding(), 0..4),
         any::<bool>(),
     )
-        .prop_map(|(input, period, total, upstreams, findings, logs_serials)| Report {
-            input,
-            period: period.map(|(from_ms, to_ms)| Period { from_ms, to_ms }),
-            total,
-            upstreams,
-            findings,
-            warmups: Vec::new(),
-            logs_serials,
+        .prop_map(|(input, period, total, upstreams, warmups, findings, logs_serials)| {
+            Report {
+                input,
+                period: period.map(|(from_ms, to_ms)| Period { from_ms, to_ms }),
+                total,
+                upstreams,
+                warmups,
+                findings,
+                logs_serials,
+            }
         })
 }
 
@@ -249,6 +254,9 @@ pub(super) fn with_harmless_texts(mut report: Report) -> Report {
         for peer in &mut upstream.peers {
             peer.addr = harmless();
         }
+    }
+    for warmup in &mut report.warmups {
+        warmup.upstreams.fill_with(harmless);
     }
     // Equal ones stay equal: a fix that findings share is given once.
     let fixes: Vec<String> = report.findings.iter().map(|finding| finding.fix.clone()).collect();
@@ -356,9 +364,16 @@ fn any_stats() -> impl Strategy<Value = Stats> {
 
 fn any_upstream() -> impl Strategy<Value = UpstreamReport> {
     let peer = (any_text(), any_stats()).prop_map(|(addr, stats)| PeerReport { addr, stats });
-    (option::of(any_text()), any_stats(), vec(peer, 0..4)).prop_map(|(name, stats, peers)| {
-        UpstreamReport { name, stats, peers, timeline: Vec::new(), warmup: None }
-    })
+    let warmup = option::of(any_upstream_warmup());
+    (option::of(any_text()), any_stats(), vec(peer, 0..4), warmup, any_points()).prop_map(
+        |(name, stats, peers, warmup, timeline)| UpstreamReport {
+            name,
+            stats,
+            peers,
+            warmup,
+            timeline,
+        },
+    )
 }
 
 fn any_finding() -> impl Strategy<Value = Finding> {
