@@ -194,7 +194,7 @@ fn number_takers(logs_serials: bool, policy: &Policy) -> Option<Finding> {
              give only the lower end of the hit rates",
             policy.number_takers.join(", ")
         ),
-        fix: "give --connect-latency, or read the log of an nginx without it".to_owned(),
+        fix: "read the log of an nginx that has no such directive".to_owned(),
     })
 }
 
