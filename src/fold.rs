@@ -1,5 +1,6 @@
 //! Lines into a summary: the one engine behind batch, live and cluster runs. Pure: bytes in, counts out.
 
+mod hosts;
 mod request;
 
 use crate::detect::Detected;
@@ -14,6 +15,7 @@ use crate::summary::peer::started;
 use crate::summary::pool::Recent;
 use crate::tokenizer::prefix::Prefix;
 use crate::tokenizer::{Expected, Fields, Mismatch, Tokenizer, Wanted};
+use hosts::Hosts;
 use regex_automata::meta::Regex;
 use request::{Living, burst, flight, line_alone, request};
 use std::borrow::Cow;
@@ -46,16 +48,25 @@ pub struct Choice {
 
 /// How to read the lines of one source. Compiled once, shared by all workers.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says what is kept, and any mix of them is possible"
+)]
 pub struct Recipe {
     tokenizer: Tokenizer,
     prefix: Option<Prefix>,
     choice: Choice,
     /// The log that the source is a part of: rotated files of one log share their workers.
     log: Arc<str>,
+    /// Lines of several hosts are told apart by `$hostname`: each host has its own workers and serial numbers.
+    by_host: bool,
     serials: bool,
     pools: bool,
     workers: bool,
 }
+
+/// Times of a line, the most exact one first.
+const TIMES: [Field; 3] = [Field::Msec, Field::TimeIso8601, Field::TimeLocal];
 
 /// The fields that a report needs. Of the three times the most exact one that the format logs.
 fn wanted(format: &LogFormat, by: &By) -> Wanted {
@@ -70,9 +81,8 @@ fn wanted(format: &LogFormat, by: &By) -> Wanted {
     ];
     let logged =
         |time: &&Field| format.variables().any(|name| Field::of_variable(name) == Some(**time));
-    let times = [Field::Msec, Field::TimeIso8601, Field::TimeLocal];
     // A JSON line may lack a key of its format.
-    fields.extend(times.iter().filter(logged).take(if format.is_json() { times.len() } else { 1 }));
+    fields.extend(TIMES.iter().filter(logged).take(if format.is_json() { TIMES.len() } else { 1 }));
     if logs_serials(format) || logs_flights(format) || format.logs("pid") {
         fields.extend([Field::Pid, Field::RequestTime]);
     }
@@ -108,7 +118,9 @@ impl Recipe {
         // A connection belongs to an upstream, not to a value of `--by`.
         let pools = logs_flights(format) && !matches!(choice.by, By::Variable(_));
         let workers = format.logs("pid");
-        Recipe { tokenizer, prefix, choice, log: log.into(), serials, pools, workers }
+        // nginx's own host, and no word of a client's (`ngx_http_variable_hostname`).
+        let by_host = matches!(&choice.by, By::Variable(name) if name == "hostname");
+        Recipe { tokenizer, prefix, choice, log: log.into(), by_host, serials, pools, workers }
     }
 
     /// The same for a format that was detected.
@@ -136,6 +148,8 @@ pub struct Fold {
     clock: Clock,
     /// The workers that wrote the last lines, and often the next ones too.
     known: Recent,
+    /// The hosts that wrote them, with `--by '$hostname'`.
+    hosts: Hosts,
 }
 
 impl Fold {
@@ -190,11 +204,16 @@ impl Fold {
         let gap = request.filter(|_| recipe.pools).map(|request| request.gap(fields));
         let line = recipe.workers.then(|| request.or_else(|| line_alone(fields, ms))).flatten();
         let worker = request.filter(|_| recipe.pools).or(line);
-        let worker = worker.map(|request| self.known.of(&recipe.log, request.pid));
+        let log = if recipe.by_host {
+            self.hosts.log_of(&recipe.log, fields.get(Field::Group).unwrap_or_default())
+        } else {
+            &recipe.log
+        };
+        let worker = worker.map(|request| self.known.of(log, request.pid));
         let is_detailed = summary.is_detailed();
         let Summary { peers, serials, workers, bursts, .. } = summary;
         let mut counter = match (&request, &seen) {
-            (Some(request), Some(_)) => serials.counter(&recipe.log, request.pid),
+            (Some(request), Some(_)) => serials.counter(log, request.pid),
             _ => None,
         };
         let mut living =
@@ -248,15 +267,18 @@ impl Fold {
         Ok(())
     }
 
-    /// When the line was written; none where the format does not tell.
+    /// When the line was written; none where the format does not tell. A JSON line may hold the most exact time empty.
     #[inline]
     fn time<'a>(&mut self, fields: &Fields<'a>) -> Result<Option<i64>, Reject<'a>> {
-        let (text, ms) = if let Some(text) = fields.get(Field::Msec) {
+        let told = |field| fields.get(field).filter(|text| !matches!(*text, b"" | b"-"));
+        let (text, ms) = if let Some(text) = told(Field::Msec) {
             (text, msec(text))
-        } else if let Some(text) = fields.get(Field::TimeIso8601) {
+        } else if let Some(text) = told(Field::TimeIso8601) {
             (text, self.clock.time_iso8601(text))
-        } else if let Some(text) = fields.get(Field::TimeLocal) {
+        } else if let Some(text) = told(Field::TimeLocal) {
             (text, self.clock.time_local(text))
+        } else if let Some(empty) = TIMES.iter().find_map(|field| fields.get(*field)) {
+            (empty, None)
         } else {
             return Ok(None);
         };

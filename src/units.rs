@@ -13,6 +13,18 @@ pub(crate) fn thousands(n: u64) -> String {
     text
 }
 
+/// `1 line`, `1,234 lines`
+pub(crate) fn lines(n: u64) -> String {
+    format!("{} line{}", thousands(n), if n == 1 { "" } else { "s" })
+}
+
+/// A share from 0 to 1 in tenths of a percent. What is not exactly none or all is never rounded to that, so that a
+/// range does not read `100.0 - 100`.
+pub(crate) fn tenths_of_percent(share: f64) -> f64 {
+    let tenths = (share * 1000.0).round();
+    if share > 0.0 && share < 1.0 { tenths.clamp(1.0, 999.0) } else { tenths }
+}
+
 /// `999 B`, `1.0 kB`, `3.4 GB`: powers of ten with one digit after the point, cut and not rounded.
 pub(crate) fn bytes(n: u64) -> String {
     let units =
@@ -29,6 +41,13 @@ mod tests {
     fn thousands_are_set_apart() {
         for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(super::thousands(n), text);
+        }
+    }
+
+    #[test]
+    fn one_line_is_no_lines() {
+        for (n, text) in [(0, "0 lines"), (1, "1 line"), (1430, "1,430 lines")] {
+            assert_eq!(super::lines(n), text);
         }
     }
 

@@ -11,6 +11,7 @@ mod warmup;
 
 use lab::judge::judge;
 use lab::nginx::{Nginx, is_running};
+use lab::record::record;
 use lab::scenarios;
 use lab::site::{Format, JSON, RICH};
 use lab::{Counts, EventKind, Run};
@@ -227,6 +228,14 @@ fn port_checks_are_no_upstream_connections() {
         check_one_attempt_each(&run);
         assert!(run.sent.checks > 10, "{:?}", run.sent);
     }
+}
+
+#[test]
+fn clients_that_are_late_share_one_counter() {
+    let Some(run) = run(scenarios::late_clients, RICH) else { return };
+    check_one_attempt_each(&run);
+    assert!((70.0..91.0).contains(&hit_rate(&run)), "{:?}", run.truth);
+    record(&run, "late-clients", "first requests 20 to 300 ms behind the connect; 4 workers");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod cases;
 mod measured;
+mod simulated;
 mod variations;
 
 use cases::{Case, Counts, cases, connected, has_conflict, report_of, without};

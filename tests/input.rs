@@ -1,6 +1,10 @@
 //! Where lines come from makes no difference: plain or compressed, a file, a pipe or standard input.
 
-use crate::util::{Dir, Run, finish, line};
+use crate::util::{Dir, FORMAT, Run, finish, line};
+use keepwarm::fold::{Choice, Recipe};
+use keepwarm::input::{discover, plan};
+use keepwarm::log_format::{Escape, LogFormat};
+use keepwarm::pipeline::batch;
 use serde_json::Value;
 use std::fs::File;
 use std::io::Write;
@@ -160,4 +164,23 @@ fn a_log_named_twice_counts_once() {
         "./access.log",
     ]);
     assert_eq!(run.json()["input"]["lines"], 40);
+}
+
+#[test]
+fn a_file_that_can_not_be_read_is_said_once_whatever_its_size() {
+    let dir = Dir::new();
+    for name in ["a.log", "b.log"] {
+        dir.write(name, line(0, "10.0.0.1:80", "0.000").repeat(50));
+    }
+    let inputs = ["a.log", "b.log"].map(|name| dir.path(name).to_string_lossy().into_owned());
+    let found = discover(&inputs);
+    let format = LogFormat::from_string("main", FORMAT, Escape::Default).unwrap();
+    let recipes = vec![Recipe::new(&format, None, Choice::default(), "access.log"); 2];
+    let tasks = plan(&found.sources, 100);
+    assert!(tasks.len() > 20, "many ranges");
+    for name in ["a.log", "b.log"] {
+        std::fs::remove_file(dir.path(name)).unwrap();
+    }
+    let errors = batch(&tasks, &recipes, Some(2), None).unwrap().errors;
+    assert_eq!(errors.len(), 2, "{errors:?}");
 }

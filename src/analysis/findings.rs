@@ -5,7 +5,7 @@ mod reuse;
 use super::Policy;
 use super::hit_rate::Conflict;
 use super::report::{Finding, InputStats, PeerReport, Severity, Stats, UpstreamReport};
-use crate::units::thousands;
+use crate::units::{lines, thousands};
 use reuse::{Advice, percent};
 use std::net::{IpAddr, SocketAddr};
 
@@ -175,9 +175,9 @@ fn silent_clients(per_second: f64) -> Finding {
         severity: Severity::Note,
         upstream: None,
         message: format!(
-            "about {per_second:.0} connection numbers a second belong to no client or attempt of this log, at any load: \
-             port checks, open WebSockets, another log or server of this nginx, or peers that close idle connections; the \
-             hit rates allow for either"
+            "about {per_second:.0} connection numbers a second are missing at any load: taken by port checks, open \
+             WebSockets or what another log tells of, or by new connections to peers that close idle ones; the ranges \
+             of the hit rates allow for both, the estimates take them for new connections"
         ),
         fix: "give all access logs of this nginx at once; log port checks too".to_owned(),
     }
@@ -190,11 +190,11 @@ fn number_takers(logs_serials: bool, policy: &Policy) -> Option<Finding> {
         severity: Severity::Note,
         upstream: None,
         message: format!(
-            "nginx.conf has {}: connections that no line tells of take serial numbers, so these give the lower end of hit \
-             rates only",
+            "nginx.conf has {}: that takes serial numbers ($connection) for what no line of the log tells of, so they \
+             give only the lower end of the hit rates",
             policy.number_takers.join(", ")
         ),
-        fix: "a server without these tells more; or measure with `--connect-latency`".to_owned(),
+        fix: "read the log of an nginx that has no such directive".to_owned(),
     })
 }
 
@@ -220,10 +220,10 @@ fn not_logged(input: &InputStats, total: &Stats) -> Option<Finding> {
         severity: Severity::Warning,
         upstream: None,
         message: format!(
-            "{} of {} lines went to an upstream, but the log has no `$upstream_connect_time`: nothing tells whether \
+            "{} of {} went to an upstream, but the log has no `$upstream_connect_time`: nothing tells whether \
              connections are reused",
             thousands(input.matched - input.without_upstream),
-            thousands(input.matched)
+            lines(input.matched)
         ),
         fix: "add it to the log_format; `keepwarm formats` shows how".to_owned(),
     })
@@ -235,7 +235,12 @@ fn malformed(input: &InputStats) -> Option<Finding> {
         rule: "malformed_lines",
         severity: if bad * 20 > input.lines { Severity::Warning } else { Severity::Note },
         upstream: None,
-        message: format!("{} of {} lines do not fit the format and are not counted", thousands(bad), thousands(input.lines)),
+        message: format!(
+            "{} of {} {}",
+            thousands(bad),
+            lines(input.lines),
+            if bad == 1 { "does not fit the format and is not counted" } else { "do not fit the format and are not counted" }
+        ),
         fix: "--invalid-out FILE keeps them; `keepwarm formats FILE` shows where a line stops fitting".to_owned(),
     })
 }

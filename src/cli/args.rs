@@ -73,8 +73,12 @@ pub struct FormatArgs {
              or new and fast
   failed     never connected; not part of
              the hit rate
-  hit rate   reused / (reused + new): from
-             - to, if some are undecided
+  hit rate   reused / (reused + new): the
+             estimate, and from - to for 95
+             of 100 cases; only from - to if
+             nothing supports an estimate;
+             cannot tell if it may be anything
+  by         the evidence that decided
   connect    95 % connect within this time
   handshake  what a new connection takes,
              TLS included: median/p95

@@ -45,3 +45,44 @@ fn attempts_in_flight_are_those_that_certainly_are() {
         assert_eq!(opened(&[other, long]), expected, "{why}");
     }
 }
+
+/// Folds lines of one log.
+fn folded(format: &LogFormat, choice: Choice, lines: &[&str]) -> Summary {
+    let recipe = Recipe::new(format, None, choice, "access.log");
+    let mut fold = Fold::default();
+    for line in lines {
+        fold.line(&recipe, line.as_bytes()).unwrap();
+    }
+    fold.summary
+}
+
+#[test]
+fn a_time_that_is_absent_leaves_the_word_to_the_next() {
+    let text = r#"{"msec":"$msec","time":"$time_iso8601","ua":"$upstream_addr","uct":"$upstream_connect_time"}"#;
+    let format = LogFormat::from_string("main", text, Escape::Json).unwrap();
+    for msec in ["", "-", "1795226603.000"] {
+        let line = format!(
+            r#"{{"msec":"{msec}","time":"2026-11-21T02:03:23+00:00","ua":"10.0.0.1:80","uct":"0.000"}}"#
+        );
+        let span = folded(&format, Choice::default(), &[&line]).span.get();
+        assert_eq!(span, Some((1_795_226_603_000, 1_795_226_603_000)), "{msec:?}");
+    }
+    let recipe = Recipe::new(&format, None, Choice::default(), "access.log");
+    let line = br#"{"msec":"-","time":"-","ua":"10.0.0.1:80","uct":"0.000"}"#;
+    assert!(Fold::default().line(&recipe, line).is_err(), "no time at all");
+}
+
+#[test]
+fn workers_of_hosts_are_told_apart_by_hostname() {
+    let text = "$hostname $msec $request_time $pid $connection $connection_requests \"$upstream_addr\" \
+                \"$upstream_connect_time\"";
+    let format = LogFormat::from_string("main", text, Escape::Default).unwrap();
+    let line =
+        |host: usize| format!("web{host} 1000.100 0.100 7 1{host} 1 \"10.0.0.1:80\" \"0.000\"");
+    let lines: Vec<String> = (0..200).map(|i| line(i % 100)).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    for (by, workers) in [("hostname", 100), ("pid", 1)] {
+        let choice = Choice { by: By::Variable(by.to_owned()), ..Choice::default() };
+        assert_eq!(folded(&format, choice, &lines).serials.sorted().len(), workers, "{by}");
+    }
+}

@@ -86,7 +86,7 @@ pub(super) struct Row<'a> {
 /// The evidence of hit rates: the report's word, the word in the table, and what it means.
 pub(super) const EVIDENCE: [(&str, &str, &str); 6] = [
     ("serial", "serial", "gaps between $connection numbers"),
-    ("pool", "pool", "no idle connection was left"),
+    ("pool", "pool", "attempts in flight at one time"),
     ("bytes", "bytes", "$upstream_bytes_sent"),
     ("latency", "latency", "--connect-latency"),
     ("ticks", "ticks", "how many connect times show 0.001"),
@@ -239,8 +239,11 @@ fn new_per_second(row: &Row<'_>, signs: Signs) -> String {
     {
         return words::rate(as_float(likely_new(stats)) / seconds);
     }
-    let mean = words::rate(rate.mean);
-    if stats.undecided > 0 { format!("{} {mean}", signs.at_least) } else { mean }
+    if stats.undecided > 0 {
+        format!("{} {}", signs.at_least, words::least_rate(rate.mean))
+    } else {
+        words::rate(rate.mean)
+    }
 }
 
 fn p95(times: Option<Latency>) -> String {

@@ -11,9 +11,9 @@ pub(super) fn summary(report: &Report) -> String {
     if let Some(period) = report.period {
         parts.push(words::period(period));
     }
-    let lines = words::thousands(input.lines);
+    let lines = crate::units::lines(input.lines);
     let counted = |count: u64, what: &str| format!("{} {what}", words::thousands(count));
-    parts.push(format!("{lines} lines: {}", counted(input.matched, "matched")));
+    parts.push(format!("{lines}: {}", counted(input.matched, "matched")));
     parts.push(counted(input.without_upstream, "without upstream"));
     parts.push(counted(input.malformed, "malformed"));
     if input.too_long > 0 {

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::analysis::report::{HitRate, Period};
+use crate::units::tenths_of_percent;
 pub(super) use crate::units::thousands;
 
 /// The few signs that are not ASCII, and what stands for them where only ASCII may come out.
@@ -45,6 +46,11 @@ pub(super) fn latency_pair(first_ms: u64, second_ms: u64) -> String {
     }
 }
 
+/// How often per second at least: as [`rate`], but `0.00` and not `<0.01` behind the sign for "at least".
+pub(super) fn least_rate(per_second: f64) -> String {
+    if per_second < 0.01 { "0.00".to_owned() } else { rate(per_second) }
+}
+
 /// How often per second: `0.59`, `12.3`, `1,240`; `<0.01` where two digits would say none.
 pub(super) fn rate(per_second: f64) -> String {
     match per_second {
@@ -65,7 +71,8 @@ pub(super) fn whole(x: f64) -> u64 {
     x.round() as u64
 }
 
-/// A share from 0 to 1 in percent, without the sign: `66.1`. Only exactly none and all are `0` and `100`.
+/// A share from 0 to 1 in percent, without the sign: `66.1`. Only exactly none and all are `0` and `100`; what is nearly
+/// that is `0.1` and `99.9`.
 pub(super) fn percent(share: f64) -> String {
     if share <= 0.0 {
         "0".to_owned()
@@ -73,7 +80,7 @@ pub(super) fn percent(share: f64) -> String {
         "100".to_owned()
     } else {
         // NaN ends here and must not show as a number.
-        format!("{:.1}", share * 100.0)
+        format!("{:.1}", tenths_of_percent(share) / 10.0)
     }
 }
 
@@ -163,6 +170,7 @@ mod tests {
         ] {
             assert_eq!(rate(per_second), expected);
         }
+        assert_eq!((least_rate(0.000_3), least_rate(0.588)), ("0.00".to_owned(), rate(0.588)));
     }
 
     #[test]
@@ -177,7 +185,9 @@ mod tests {
             (rate(Some(0.5), 0.0, 1.0), "50.0 % (0 - 100)", "0-100 %"),
             (rate(None, 0.912, 0.912), "91.2 %", "91.2 %"),
             (rate(Some(1.0), 1.0, 1.0), "100 %", "100 %"),
-            (rate(None, 0.9999, 0.9999), "100.0 %", "100.0 %"),
+            (rate(None, 0.9999, 0.9999), "99.9 %", "99.9 %"),
+            (rate(None, 0.9999, 1.0), "99.9 - 100 %", "99.9-100 %"),
+            (rate(Some(0.0001), 0.0, 0.0002), "0.1 % (0 - 0.1)", "0-0.1 %"),
             (rate(None, 0.0, 0.0), "0 %", "0 %"),
         ] {
             assert_eq!(hit_rate(&given, false), wide);

@@ -12,7 +12,7 @@ use keepwarm::analysis::report::Report;
 use std::collections::BTreeSet;
 
 /// Random numbers from a seed (Vigna's splitmix64).
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -22,7 +22,13 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, n: usize) -> usize {
+    /// Evenly spread, from 0 up to, not including, 1.
+    pub(super) fn unit(&mut self) -> f64 {
+        f64::from(u32::try_from(self.next() >> 32).unwrap()) / 4_294_967_296.0
+    }
+
+    /// From 0 up to, not including, `n`.
+    pub(super) fn below(&mut self, n: usize) -> usize {
         usize::try_from(self.next() % n as u64).unwrap()
     }
 }

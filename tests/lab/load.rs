@@ -38,6 +38,9 @@ pub(crate) struct Load {
     /// Connections per second that are closed without a request, as by a load balancer's port check. nginx numbers
     /// them and logs nothing.
     pub(crate) checks: f64,
+    /// A client sends its first request at a random moment of this span after it has connected, as over a slow network
+    /// or after a TLS handshake.
+    pub(crate) late: Option<(Duration, Duration)>,
     /// The same seed gives the same arrivals.
     pub(crate) seed: u64,
 }
@@ -54,6 +57,7 @@ impl Default for Load {
             method: "GET",
             aborts: 0.0,
             checks: 0.0,
+            late: None,
             seed: 1,
         }
     }
@@ -97,6 +101,8 @@ struct Arrival {
     text: String,
     abort_after: Option<Duration>,
     close: bool,
+    /// How long to wait behind the connect, if it takes one.
+    late: Duration,
 }
 
 /// A load on its way.
@@ -147,7 +153,11 @@ impl Load {
             let text = format!("{} {path} HTTP/1.1\r\nHost: lab\r\n{body}", self.method);
             let aborts = rng.chance(self.aborts) && n < abortable;
             let abort_after = aborts.then(|| ABORT_WITHIN.mul_f64(rng.unit()));
-            Arrival { due, text, abort_after, close: rng.chance(1.0 / self.turnover) }
+            let close = rng.chance(1.0 / self.turnover);
+            let late = self.late.map_or(Duration::ZERO, |(least, most)| {
+                least + most.saturating_sub(least).mul_f64(rng.unit())
+            });
+            Arrival { due, text, abort_after, close, late }
         };
         (0..self.requests).map(&mut arrival).collect()
     }
@@ -245,6 +255,7 @@ fn exchange(
         let stream = TcpStream::connect(addr)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
+        std::thread::sleep(arrival.late);
         BufReader::new(stream)
     };
     reader.get_mut().write_all(arrival.text.as_bytes())?;

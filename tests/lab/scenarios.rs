@@ -120,6 +120,19 @@ pub(crate) fn silent_checks_small_pool(format: Format) -> Run {
     one_peer(format, Spec::delayed(25), "keepalive 2;", KEEP, &load)
 }
 
+/// Clients whose first request comes 20 to 300 ms behind their connect: 20 new ones a second, at four workers. nginx
+/// closes each connection to the peer after 10 requests.
+pub(crate) fn late_clients(format: Format) -> Run {
+    let mut lab = Lab::new();
+    let app = lab.backend(Spec::delayed(4));
+    let site = Site::new(format)
+        .upstream("app", &[&app], "keepalive 32; keepalive_requests 10;")
+        .pass("/", "http://app", KEEP);
+    let late = Some((Duration::from_millis(20), Duration::from_millis(300)));
+    let load = Load { rate: 80.0, requests: 1200, turnover: 4.0, late, ..Load::default() };
+    lab.run(&site, 4, &load, &[])
+}
+
 /// A third of the requests is redirected (X-Accel-Redirect) from `app` to `files`.
 pub(crate) fn x_accel(format: Format) -> Run {
     let mut lab = Lab::new();

@@ -3,7 +3,7 @@
 use super::name_of;
 use crate::analysis::Policy;
 use crate::analysis::report::{Finding, HitRate, Severity, Stats, UpstreamReport};
-use crate::units::thousands;
+use crate::units::{tenths_of_percent, thousands};
 
 /// What would narrow an interval that serial numbers did not.
 #[derive(Debug, Clone, Copy)]
@@ -158,7 +158,7 @@ fn evidence(rate: &HitRate) -> Option<String> {
             "connect_time" => "connect times",
             "bytes" => "bytes sent",
             "latency" => "the latency of connects",
-            "pool" => "what the pool can hold",
+            "pool" => "attempts in flight",
             other => other,
         })
         .collect();
@@ -178,7 +178,7 @@ pub(super) fn percent(share: f64, limit: f64) -> String {
     if share >= 1.0 {
         return "100 %".to_owned();
     }
-    let tenths = (share * 1000.0).round();
+    let tenths = tenths_of_percent(share);
     let rounded_up = share < limit && tenths >= limit * 1000.0;
     format!("{:.1} %", if rounded_up { tenths - 1.0 } else { tenths } / 10.0)
 }
@@ -287,7 +287,7 @@ mod tests {
             (
                 rate(Some(0.71), 0.69, 0.73, &["serial", "pool", "connect_time"]),
                 format!(
-                    "{open}by serial numbers, what the pool can hold and connect times it is 71.0 % (69.0 - 73.0 %)"
+                    "{open}by serial numbers, attempts in flight and connect times it is 71.0 % (69.0 - 73.0 %)"
                 ),
             ),
             (

@@ -34,7 +34,8 @@ pub(super) fn fit(hidden: &[f64], attempts: &[Vec<f64>]) -> Option<Fit> {
             }
         }
     }
-    let share = descend(&normal, &right);
+    let inverse = inverse(&normal)?;
+    let share = descend(&normal, &right)?;
     let squares: f64 = attempts
         .iter()
         .zip(&weights)
@@ -47,16 +48,40 @@ pub(super) fn fit(hidden: &[f64], attempts: &[Vec<f64>]) -> Option<Fit> {
         .sum();
     // A perfect fit of few stretches is no proof of precision.
     let scatter = (squares / count((hidden.len() - peers) as u64)).max(0.02);
-    let error = inverse_diagonal(&normal)?
-        .iter()
-        .map(|variance| (scatter * variance.max(0.0)).sqrt())
-        .collect();
+    let error = (0..peers).map(|i| (scatter * inverse[i][i].max(0.0)).sqrt()).collect();
     Some(Fit { share, error })
 }
 
-/// Coordinate descent within 0 and 1.
-fn descend(normal: &[Vec<f64>], right: &[f64]) -> Vec<f64> {
-    let mut share = vec![0.5; right.len()];
+/// The solution within 0 and 1, or near it: solves without the bounds, sets the value that is farthest outside to its
+/// bound, and again without that one.
+fn bounded(normal: &[Vec<f64>], right: &[f64]) -> Option<Vec<f64>> {
+    let mut share = vec![0.0; right.len()];
+    let mut free: Vec<usize> = (0..right.len()).collect();
+    loop {
+        let rows = |&i: &usize| free.iter().map(|&j| normal[i][j]).collect::<Vec<f64>>();
+        let inverse = inverse(&free.iter().map(rows).collect::<Vec<_>>())?;
+        let rest = |&i: &usize| {
+            let set = (0..share.len()).filter(|j| !free.contains(j));
+            right[i] - set.map(|j| normal[i][j] * share[j]).sum::<f64>()
+        };
+        let rest: Vec<f64> = free.iter().map(rest).collect();
+        let product = |row: &Vec<f64>| row.iter().zip(&rest).map(|(a, b)| a * b).sum::<f64>();
+        let found: Vec<f64> = inverse.iter().map(product).collect();
+        for (&i, value) in free.iter().zip(&found) {
+            share[i] = value.clamp(0.0, 1.0);
+        }
+        let outside = |at: &usize| (found[*at] - found[*at].clamp(0.0, 1.0)).abs();
+        let worst = (0..free.len()).max_by(|a, b| outside(a).total_cmp(&outside(b)));
+        match worst.filter(|worst| outside(worst) > 1e-9) {
+            Some(worst) => free.remove(worst),
+            None => return Some(share),
+        };
+    }
+}
+
+/// Coordinate descent within 0 and 1. It begins near the end, as it is slow where columns are nearly alike.
+fn descend(normal: &[Vec<f64>], right: &[f64]) -> Option<Vec<f64>> {
+    let mut share = bounded(normal, right)?;
     for _ in 0..1000 {
         let mut moved: f64 = 0.0;
         for i in 0..share.len() {
@@ -74,11 +99,11 @@ fn descend(normal: &[Vec<f64>], right: &[f64]) -> Vec<f64> {
             break;
         }
     }
-    share
+    Some(share)
 }
 
-/// The diagonal of the inverse, by elimination; none where the matrix has none.
-fn inverse_diagonal(matrix: &[Vec<f64>]) -> Option<Vec<f64>> {
+/// The inverse, by elimination; none where the matrix has none.
+fn inverse(matrix: &[Vec<f64>]) -> Option<Vec<Vec<f64>>> {
     let n = matrix.len();
     let mut rows: Vec<Vec<f64>> = matrix
         .iter()
@@ -105,5 +130,34 @@ fn inverse_diagonal(matrix: &[Vec<f64>]) -> Option<Vec<f64>> {
             }
         }
     }
-    Some((0..n).map(|i| rows[i][n + i]).collect())
+    Some(rows.into_iter().map(|mut row| row.split_off(n)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_that_are_nearly_alike_are_still_told_apart_by_an_exact_fit() {
+        // Attempts that hardly vary over time, all of them new: nothing comes with time.
+        let attempts = (0..60u32).map(|i| 1000.0 + f64::from(i * 7919 % 61));
+        let rows: Vec<Vec<f64>> =
+            attempts.clone().map(|n| vec![1000.0, n, n * n / 1030.0]).collect();
+        let hidden: Vec<f64> =
+            attempts.enumerate().map(|(i, n)| n + [0.0, 1.0, -1.0][i % 3]).collect();
+        let Fit { share, .. } = fit(&hidden, &rows).unwrap();
+        assert!(share[0] < 0.01 && share[1] + share[2] > 0.98, "{share:?}");
+    }
+
+    #[test]
+    fn shares_stay_within_none_and_all() {
+        let rows: Vec<Vec<f64>> =
+            (0..40u32).map(|i| vec![f64::from(i % 7), f64::from(i % 5 + 1)]).collect();
+        for (first, second) in [(2.0, -1.0), (0.3, 0.6), (-1.0, 3.0)] {
+            let hidden: Vec<f64> =
+                rows.iter().map(|row| first * row[0] + second * row[1]).collect();
+            let Fit { share, .. } = fit(&hidden, &rows).unwrap();
+            assert!(share.iter().all(|share| (0.0..=1.0).contains(share)), "{share:?}");
+        }
+    }
 }

@@ -9,45 +9,61 @@
 //! | serial numbers | how many were new in all, of those that show 0.000 | numbers are drawn by clients that log nothing; part of the traffic is in another log |
 //! | bytes sent | which ones were new, at gRPC and HTTP/2 peers | requests come in too many sizes; no new one is visible |
 //! | a given connect latency | how many hidden ones stand behind each visible one | it is another one: TLS takes longer than TCP |
-//! | attempts in flight | how many connections a worker that began in the log opened at least | part of the traffic is in another log; the host's clock was set back |
-//! | ticks of the clock | bounds on how many new ones can hide behind 0.000 | `timer_resolution` is set; the peer is a unix socket |
+//! | attempts in flight | how many connections a worker that began in the log opened at least | the host's clock was set back |
+//! | ticks of the clock | bounds on how many new ones can hide behind 0.000 | the peer is a unix socket; `timer_resolution` is set, which is noticed from 10 ms on |
 //!
 //! # The model
 //!
-//! What is estimated is N, the number of new connections; the rate is 1 - N / (attempts that got a connection).
+//! What is estimated is N, the number of new connections; the rate is 1 - N / (attempts that got a connection). So N at
+//! most gives the rate's lower end. An interval holds what no evidence contradicts; its margins are those at which
+//! recorded and simulated runs hold, not a formula's.
 //!
 //! - For the whole log N is what the serial numbers leave (`serial`): numbers that no client had, less failed
-//!   connects. Workers that share a counter are found by the order of their clients (`families`).
+//!   connects. Workers that share a counter are found by the order of their clients (`families`), which may be late by
+//!   30 s, or by an eighth of the log's time (`order`).
 //! - Attempts that the account does not cover (behind the last client) are taken to be like those before them, and to be
 //!   anything that as many in a row have been.
 //! - The interval is wider on the side of fewer new connections, because what disturbs the account draws numbers too,
-//!   and so makes N too large: up to five silent clients a second, or fewer where quiet times exclude them
-//!   (`silent`), and more where the numbers show that they come with time. Besides, 0.4 % of the attempts and 3 on that side, and 0.3 % and 3 on the other. At these margins
-//!   the recorded runs with a real nginx hold.
+//!   and so makes N too large: up to five silent clients a second, or fewer where quiet times exclude them, or as many as
+//!   a fit of the numbers over time allows where that finds more than one a second (`silent`). Besides, 0.4 % of the
+//!   attempts and 3 on that side, and 0.3 % and 3 on the other. At these margins the recorded runs with a real nginx hold.
+//! - Lost lines show by connections whose first request is missing: above 2 % the account is not used. As many as may
+//!   have been lost without showing, at 95 % confidence, may have been clients and not new connections.
 //! - Where the log tells whole seconds only, attempts within a second of where the account begins and ends may be on
 //!   either side: nothing is told of a few seconds, and a day's log is nearly as good as one with `$msec`.
 //! - Per peer N is split by what is visible (`ticks`): peers at the same distance show the same share of their new
-//!   connections; and by how the missing numbers vary with each peer's attempts over time (`fit`). The two are
-//!   weighed by their errors. Where neither can tell peers apart there is no estimate, only the interval.
+//!   connections, and any may show half or twice as large a share; and by how the missing numbers vary with each peer's
+//!   attempts over time (`fit`). The two are weighed by their errors. Where neither can tell peers apart there is no
+//!   estimate, only the interval.
 //! - What is known of a peer by itself bounds that, or stands in for it: the bytes that were sent (`bytes`) count
 //!   its new connections one by one, and the attempts in flight (`pool`) give a least number, also of a unix
 //!   socket.
-//! - Without serial numbers there are only the ticks' bounds, and no estimate unless nothing can hide, or a connect
-//!   latency is given (`latency`). With them a latency is only compared. The same holds where neither `$pid` nor `$connection_requests` is logged: then nothing would show a restart.
-//! - Attempts of lines without serial numbers may all have been new; above 1 % of them there is no estimate.
-//! - Without `$connection_requests` a sampled log can't be told from a whole one, so the account gives a lower end only.
-//! - Evidence that disagrees is reported and not used ([`Conflict`]).
+//! - Without serial numbers there are only the ticks' bounds, and no estimate unless nothing can hide, the bytes tell, or
+//!   a connect latency is given (`latency`). With them a latency is only compared. The same holds where neither `$pid` nor
+//!   `$connection_requests` is logged: then nothing would show a restart.
+//! - Attempts of lines without serial numbers may all have been new; above 1 % of them there is no estimate. Nor is there
+//!   one where the interval is wider than 40 % of the attempts.
+//! - Without `$connection_requests` a sampled log can't be told from a whole one, so the account gives the rate's lower
+//!   end only. So it does where nginx.conf has directives that draw numbers and write no line.
+//! - Where nginx's clock moves by `timer_resolution` (`ticks`), times above 0 are certain still, and nothing else of times
+//!   is used: no ticks, no attempts in flight, no given latency.
+//! - Evidence that disagrees is reported and not used ([`Conflict`]). Nor are serial numbers of more than 2,000 workers or
+//!   256 counters: that is no `$pid`, or no `$connection`.
 //!
 //! # When it fails
 //!
+//! The interval allows for silent clients as above, clients that are late, and lost lines; restarts, mixed hosts and logs
+//! that are not given are told apart or reported. In the first two of these cases the truth may lie above the interval,
+//! and in the third it is far from the estimate:
+//!
 //! - Numbers that come with the attempts and not with time can't be told from new connections: `auth_request` and
 //!   `mirror` open connections for requests that are not logged, and over HTTP/3 each stream of a client takes a number.
-//!   The rate is then too low, and its interval too.
+//!   The rate is then too low, and its interval too, unless nginx.conf is given.
 //! - What comes with time widens the interval by what the fit allows: port checks, `stream` and `mail` servers of the
-//!   same nginx, web sockets that are still open. Where traffic never varies that is five a second, and more than that
-//!   passes for new connections, until the ticks contradict it.
-//! - A log that is sampled by connections, where each client has one request, is taken for whole until its clients have
-//!   second ones: then nothing but a lower end is told.
+//!   same nginx, web sockets that are still open. In a log too short for the fit that is five a second, and more than that
+//!   passes for new connections, until the ticks contradict it. Where traffic hardly varies the interval is wide.
+//! - A log that is sampled by connections, where each client has one request, can't be told from a whole one: the interval
+//!   reaches as high as other evidence lets it, but the estimate is too low.
 //! - Behind a balancer with few, long-lived connections the account is coarse, as it needs clients that come and go.
 //! - Peers whose attempts always come together, and show none of their new connections, can't be told apart.
 //!
@@ -230,11 +246,15 @@ fn learn_latencies(peers: &mut [Peer], rows: &[&Row<'_>]) -> Vec<Conflict> {
 fn learn_pools(peers: &mut [Peer], rows: &[&Row<'_>], kin: &[pool::Kin]) -> f64 {
     let opened = pool::opened(rows, kin);
     for ((peer, row), beyond) in peers.iter_mut().zip(rows).zip(&opened.rows) {
+        // Whether two attempts overlapped is not known by such a clock.
+        if peer.coarse {
+            continue;
+        }
         let least = count(row.peer.new_certain + beyond).clamp(peer.new.least, peer.new.most);
         let best = peer.new.best.map(|best| best.max(least));
         peer.learn(New { least, best, ..peer.new }, "pool");
     }
-    count(opened.shared)
+    if peers.iter().any(|peer| peer.coarse) { 0.0 } else { count(opened.shared) }
 }
 
 fn connected(peers: &[Peer]) -> u64 {

@@ -1,8 +1,9 @@
 //! One peer, by what its own attempts tell.
 
 use super::serial::count;
-use super::ticks::Ticks;
+use super::ticks::{Ticks, is_coarse};
 use super::{Conflict, New, Row, bytes, latency};
+use crate::summary::peer::PeerSummary;
 
 /// What is known of a peer before the serial numbers are asked.
 #[derive(Clone)]
@@ -11,6 +12,8 @@ pub(super) struct Peer {
     pub(super) undecided: u64,
     /// Attempts whose connect time is not logged.
     pub(super) unmeasured: u64,
+    /// nginx's clock is coarse, so times tell nothing but that they are above 0.
+    pub(super) coarse: bool,
     pub(super) ticks: Ticks,
     pub(super) new: New,
     /// Evidence besides connect times, their ticks and serial numbers that was used.
@@ -22,7 +25,8 @@ impl Peer {
         let peer = row.peer;
         let connected = peer.new_certain + peer.undecided;
         let (one, two) = (peer.connect.count_at(1), peer.connect.count_at(2));
-        let tells = peer.unmeasured == 0 && !row.addr.starts_with("unix:");
+        let coarse = has_coarse_times(peer);
+        let tells = peer.unmeasured == 0 && !row.addr.starts_with("unix:") && !coarse;
         let ticks = Ticks { visible: peer.new_certain, one, two, tells };
         let best = (peer.undecided == 0 || ticks.shows_all()).then(|| count(peer.new_certain));
         let new = New { least: count(peer.new_certain), most: ticks.most(connected), best };
@@ -30,6 +34,7 @@ impl Peer {
             connected,
             undecided: peer.undecided,
             unmeasured: peer.unmeasured,
+            coarse,
             ticks,
             new,
             words: Vec::new(),
@@ -78,8 +83,15 @@ impl Peer {
     }
 }
 
+/// By the times to the header, which are those to the response where only these are logged.
+fn has_coarse_times(peer: &PeerSummary) -> bool {
+    is_coarse(if peer.header.count() > 0 { &peer.header } else { &peer.response })
+}
+
 fn by_latency(row: &Row<'_>) -> Result<Option<New>, Conflict> {
-    let Some(latency_ms) = row.latency_ms else { return Ok(None) };
+    let Some(latency_ms) = row.latency_ms.filter(|_| !has_coarse_times(row.peer)) else {
+        return Ok(None);
+    };
     latency::new(row.addr, row.peer, latency_ms).map_err(|latency::Unfit| unfit(row))
 }
 

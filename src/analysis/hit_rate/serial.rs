@@ -70,8 +70,6 @@ pub(super) struct Account {
     pub(super) uncovered: Started,
     /// How many of the uncovered undecided ones were new, if they were like their neighbours.
     pub(super) uncovered_hidden: Guess,
-    /// Numbers drawn in silences.
-    pub(super) silent: u64,
     /// Counters run side by side: several hosts, or several masters.
     pub(super) parallel: bool,
     /// How many counters.
@@ -162,7 +160,6 @@ impl Account {
             // Two neighbouring cells may hold attempts that are as far apart as both are wide.
             let silence = longest_silence(&stretch, &cells) - (1 << self.scale) - slack;
             if silence >= SILENT_MS.max(SILENT_TIMES.saturating_mul(usual)) {
-                self.silent += missing;
                 continue;
             }
             stretch.started = total(cells.iter().map(|(_, cell)| cell));

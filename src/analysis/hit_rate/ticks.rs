@@ -3,6 +3,11 @@
 //! Connect times are differences of a clock of whole milliseconds that moves once per turn of the event loop, so a
 //! connect of d < 1 ms is logged as 0.001 with a chance of about d, and as 0.000 else; one of more than a millisecond is
 //! never logged as 0.000. So the visible ones bound the hidden ones.
+//!
+//! With `timer_resolution` nginx moves its clock by a timer instead (`ngx_timer_signal_handler`): then no such chance is
+//! known, and times may be off by as much as its interval.
+
+use crate::summary::latency::LatencySummary;
 
 /// The least chance that a new TCP connection shows a time above 0: that of a connect of 10 us. Measured on loopback, where
 /// it is least, with nginx 1.22.1 and 1.31.5: 0.019 to 0.021 with one request at a time, 0.03 to 0.1 under load.
@@ -14,6 +19,37 @@ const ENOUGH: u64 = 10;
 /// The least chance for a peer at which connecting takes more than a millisecond.
 const SLOW: f64 = 0.9;
 
+/// Fewer times than this tell nothing of the clock, nor do fewer above 0 of its interval.
+const MANY_TIMES: u64 = 100;
+const MANY_ABOVE_ZERO: u64 = 50;
+
+/// Waiting for the header takes longer than connecting, so of a clock that moves each turn at least this share of header
+/// times is above 0. Measured with nginx 1.22.1 on loopback, before a peer that answers at once: 0.05 to 0.11; with
+/// `timer_resolution 100ms` 0.01.
+const LEAST_ABOVE_ZERO: f64 = 0.02;
+
+/// Of a coarse clock more than this share of the times above 0 are whole multiples of 10 ms, besides more zeros than
+/// [`MANY_ZEROS`]. Measured with `timer_resolution` of 10 and 100 ms: 0.77 and 0.34 with 0.11 and 0.58 of zeros; all
+/// recorded runs without: at most 0.12, or no zeros.
+const MULTIPLES: f64 = 0.25;
+const MANY_ZEROS: f64 = 0.05;
+
+/// Do the times of a peer's responses show that nginx's clock moves in steps of `timer_resolution`? Intervals under 10 ms
+/// do not show.
+pub(super) fn is_coarse(times: &LatencySummary) -> bool {
+    if times.count() < MANY_TIMES {
+        return false;
+    }
+    let (all, zeros) = (count(times.count()), count(times.count_at(0)));
+    // Exact values only: above this they are in cells.
+    let exact = |step| (step..=255).step_by(step as usize).map(|ms| times.count_at(ms)).sum();
+    let (above, multiples): (u64, u64) = (exact(1), exact(10));
+    let stepped = above >= MANY_ABOVE_ZERO
+        && zeros >= MANY_ZEROS * all
+        && count(multiples) >= MULTIPLES * count(above);
+    stepped || all - zeros < LEAST_ABOVE_ZERO * all
+}
+
 /// How visible new connections of a peer are, from the times that are visible.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Ticks {
@@ -23,7 +59,8 @@ pub(super) struct Ticks {
     pub(super) one: u64,
     /// Of those: two ticks.
     pub(super) two: u64,
-    /// Times are logged, and the peer is no unix socket, where connecting takes no time at all.
+    /// Times are logged by a clock that moves each turn, and the peer is no unix socket, where connecting takes no time at
+    /// all.
     pub(super) tells: bool,
 }
 
@@ -78,6 +115,35 @@ mod tests {
         // Exact upper limits at 97.5 %: 3.69, 5.57, 18.39, 120.8 for 0, 1, 10, 100.
         for (n, exact) in [(0, 3.69), (1, 5.57), (10, 18.39), (100, 121.63)] {
             assert!((poisson_upper(n) / exact - 1.0).abs() < 0.02, "{n}: {}", poisson_upper(n));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_moves_by_a_timer_is_coarse() {
+        let of = |times: &[(u32, u64)]| {
+            let mut summary = LatencySummary::default();
+            for &(ms, n) in times {
+                (0..n).for_each(|_| summary.record(ms));
+            }
+            is_coarse(&summary)
+        };
+        let each = |n: u64, times: std::ops::RangeInclusive<u32>| {
+            times.map(|ms| (ms, n)).collect::<Vec<(u32, u64)>>()
+        };
+        // Header times as a real nginx logged them before peers of 30 ms in the mean, and before one that answers at once.
+        let ten =
+            [(10, 203), (20, 154), (0, 108), (30, 98), (40, 78), (50, 46), (16, 90), (22, 80)];
+        let hundred = [&[(0, 588), (100, 124), (200, 5)][..], &each(8, 7..=41)].concat();
+        for (what, times, coarse) in [
+            ("timer_resolution 10ms", &ten[..], true),
+            ("timer_resolution 100ms", &hundred, true),
+            ("the same before a fast peer", &[(0, 970), (1, 5), (3, 2), (100, 3)], true),
+            ("a clock of each turn", &each(20, 2..=40), false),
+            ("the same before a fast peer", &[(0, 4341), (1, 449), (2, 47)], false),
+            ("a peer that takes 20 ms each time", &[(20, 500), (21, 400), (22, 50)], false),
+            ("few", &[(0, 40), (10, 40)], false),
+        ] {
+            assert_eq!(of(times), coarse, "{what}");
         }
     }
 
