@@ -3,12 +3,15 @@
 use super::Merge;
 use super::cells::Cells;
 
-/// Most cells: one second a cell for the first day and a half that has new connections in every second; 32 s for a
-/// month of such. A log whose connections are reused has none in most seconds, so its cells stay fine.
+/// Width of a cell in milliseconds, as long as they fit.
+pub const UNIT_MS: i64 = 250;
+
+/// Most cells: a quarter of a second a cell for nine hours that have new connections in each; 32 s for a month of such.
+/// A log whose connections are reused has none in most of them, so its cells stay fine.
 pub const MAX_CELLS: usize = 1 << 17;
 
 /// New connections by the time at which their requests began.
-pub type Bursts = Cells<Burst, 1000, MAX_CELLS>;
+pub type Bursts = Cells<Burst, UNIT_MS, MAX_CELLS>;
 
 /// What happened in one cell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -95,10 +95,12 @@ impl Pace {
         self.before.last().copied().unwrap_or(0)
     }
 
-    /// The most new connections of one cell that starts in `from..to`.
-    pub(super) fn most(&self, from: i64, to: i64) -> u64 {
+    /// The most new connections per second, of a second or a cell that starts in `from..to`, whichever is longer.
+    pub(super) fn peak_per_second(&self, from: i64, to: i64) -> f64 {
+        let length = self.width.max(1000);
         let cells = self.cells.get(self.range(from, to)).unwrap_or_default();
-        cells.iter().map(|(_, cell)| u64::from(cell.new_certain)).max().unwrap_or(0)
+        let most = cells.iter().map(|(at, _)| self.opened(*at, at + length)).max();
+        per(most.unwrap_or(0), length) * 1000.0
     }
 
     /// The peers of the new connections in `from..to`.

@@ -27,7 +27,18 @@ pub(super) struct Peer<'a> {
     pub(super) summary: &'a PeerSummary,
 }
 
+/// Fewer certainly new connections do not tell whether others are hidden.
+const MIN_VISIBLE: u64 = 4;
+
 impl Peer<'_> {
+    /// Would new connections to it show? Those that take more than a tick of nginx's clock do: some of them then take
+    /// two.
+    pub(super) fn shows(&self) -> bool {
+        let PeerSummary { new_certain, connect, .. } = self.summary;
+        let longer = new_certain.saturating_sub(connect.count_at(1));
+        *new_certain >= MIN_VISIBLE && longer * 5 >= *new_certain
+    }
+
     /// Attempts of a time that got a connection.
     pub(super) fn connected(&self, from: i64, to: i64) -> f64 {
         self.summary.timeline.between(from, to, |cell| cell.attempts - cell.failed)

@@ -34,9 +34,12 @@ pub(super) fn cause(burst: &Burst, peers: &Peers<'_>, pace: &Pace, by_pid: bool)
     if all.attempts > SURGE * all.usual_attempts || !(burst.stands_alone || all.most_failed) {
         return None;
     }
+    if all.hidden > (1.0 - NEARLY_ALL) * all.beyond {
+        return None;
+    }
     let several = all.expected.len() > 1;
     let expected: f64 = all.expected.values().map(|attempts| 1.0 - (-attempts).exp()).sum();
-    // The only peer of a log is all of them, too.
+    // The only peer of a log is all of them, too; and so is the only one whose connects show.
     if all.most >= NEARLY_ALL * all.beyond && (several || by_pid) {
         Some(Cause::BackendRestart)
     } else if by_pid {
@@ -56,13 +59,16 @@ pub(super) fn cause(burst: &Burst, peers: &Peers<'_>, pace: &Pace, by_pid: bool)
 struct Touched {
     attempts: f64,
     usual_attempts: f64,
-    /// Attempts by the peers' bit: which ones should have been touched.
+    /// Attempts by the peers' bit, of those whose new connections show: which ones should have been touched.
     expected: BTreeMap<u64, f64>,
     /// The bits of peers with new connections that are more than usual.
     emptied: u64,
     /// How many more, in all and of the peer with most.
     beyond: f64,
     most: f64,
+    /// How many of them at peers whose new connections do not always show: what does is a matter of how busy the host
+    /// was, and says nothing of pools.
+    hidden: f64,
     /// Connects to that peer failed too, more than usual.
     most_failed: bool,
 }
@@ -79,13 +85,14 @@ impl Touched {
         let attempts = peer.connected(from, to);
         self.attempts += attempts;
         self.usual_attempts += usual(&|from, to| peer.connected(from, to));
-        if attempts > 0.0 {
+        if attempts > 0.0 && peer.shows() {
             *self.expected.entry(peer.bit).or_default() += attempts;
         }
-        if opened.new >= 0.5 && opened.beyond >= opened.new / 2.0 {
+        if opened.new >= 0.5 && peer.shows() && opened.beyond >= opened.new / 2.0 {
             self.emptied |= peer.bit;
         }
         self.beyond += opened.beyond;
+        self.hidden += if peer.shows() { 0.0 } else { opened.beyond };
         if opened.beyond > self.most {
             self.most = opened.beyond;
             let failed = peer.failed(from, to);

@@ -74,7 +74,7 @@ pub(super) fn of_pace(start: i64, pace: &Pace, until: i64) -> Window {
         excess: beyond(new, times(usual, to - from)),
         visible_excess: beyond(new, times(usual, to - from)),
         handshake_ms: costs(pace.handshake_ms(from, to), new, times(usual, to - from)),
-        peak_per_second: per(pace.most(from, to), pace.width) * 1000.0,
+        peak_per_second: pace.peak_per_second(from, to),
         peers: pace.peers(from, to),
         usual,
         until,
