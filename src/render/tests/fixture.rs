@@ -7,14 +7,18 @@ use proptest::prelude::*;
 use crate::analysis::report::*;
 
 mod evidence;
+mod warmup;
 pub(super) use evidence::evidence;
+pub(super) use warmup::warmup;
+use warmup::{any_history, any_warmup};
 
 /// The reports of the golden files, by name.
-pub(super) fn reports() -> [(&'static str, Report); 5] {
+pub(super) fn reports() -> [(&'static str, Report); 6] {
     [
         ("small", small()),
         ("mixed", mixed()),
         ("evidence", evidence()),
+        ("warmup", warmup()),
         ("hostile", hostile()),
         ("empty", empty()),
     ]
@@ -137,6 +141,11 @@ fn hostile() -> Report {
         finding.message = format!("about {name}");
         finding.fix = format!("fix {name}");
     }
+    report.warmups = warmup().warmups;
+    for (window, name) in report.warmups.iter_mut().zip(names) {
+        window.upstreams = vec![name.to_owned()];
+        report.upstreams[0].warmup = warmup().upstreams[2].warmup;
+    }
     report
 }
 
@@ -220,35 +229,48 @@ fn finding(
 pub(super) fn any_report() -> impl Strategy<Value = Report> {
     (
         any_input(),
-        option::of((any::<i64>(), any::<i64>())),
+        option::of(prop_oneof![any::<(i64, i64)>(), Just((1_795_225_542_881, 1_795_225_642_881))]),
         any_stats(),
         vec(any_upstream(), 0..4),
-        vec(any_finding(), 0..4),
+        (vec(any_warmup(), 0..14), vec(any_finding(), 0..4)),
         any::<bool>(),
     )
-        .prop_map(|(input, period, total, upstreams, findings, logs_serials)| Report {
-            input,
-            period: period.map(|(from_ms, to_ms)| Period { from_ms, to_ms }),
-            total,
-            upstreams,
-            findings,
-            warmups: Vec::new(),
-            logs_serials,
+        .prop_map(|(input, period, total, upstreams, (warmups, findings), logs_serials)| {
+            Report {
+                input,
+                period: period.map(|(from_ms, to_ms)| Period { from_ms, to_ms }),
+                total,
+                upstreams,
+                findings,
+                warmups,
+                logs_serials,
+            }
         })
 }
 
 /// The same report with a harmless letter for each text: what stays is only the structure.
 pub(super) fn with_harmless_texts(mut report: Report) -> Report {
     let harmless = || "x".to_owned();
+    // Equal names stay equal: windows name upstreams.
+    let mut names: Vec<String> = Vec::new();
+    let mut renamed = |name: &mut String| {
+        let at = names.iter().position(|known| known == name).unwrap_or_else(|| {
+            names.push(name.clone());
+            names.len() - 1
+        });
+        *name = format!("x{at}");
+    };
     report.input.sources.fill_with(harmless);
     if let Some(first) = &mut report.input.first_malformed {
         (first.source, first.reason) = (harmless(), harmless());
     }
     for upstream in &mut report.upstreams {
-        upstream.name = upstream.name.take().map(|_| harmless());
-        for peer in &mut upstream.peers {
-            peer.addr = harmless();
-        }
+        upstream.name.iter_mut().for_each(&mut renamed);
+        upstream.peers.iter_mut().for_each(|peer| renamed(&mut peer.addr));
+    }
+    for window in &mut report.warmups {
+        window.upstreams.iter_mut().for_each(&mut renamed);
+        window.upstreams.sort();
     }
     // Equal ones stay equal: a fix that findings share is given once.
     let fixes: Vec<String> = report.findings.iter().map(|finding| finding.fix.clone()).collect();
@@ -356,9 +378,15 @@ fn any_stats() -> impl Strategy<Value = Stats> {
 
 fn any_upstream() -> impl Strategy<Value = UpstreamReport> {
     let peer = (any_text(), any_stats()).prop_map(|(addr, stats)| PeerReport { addr, stats });
-    (option::of(any_text()), any_stats(), vec(peer, 0..4)).prop_map(|(name, stats, peers)| {
-        UpstreamReport { name, stats, peers, timeline: Vec::new(), warmup: None }
-    })
+    (option::of(any_text()), any_stats(), vec(peer, 0..4), any_history()).prop_map(
+        |(name, stats, peers, (warmup, timeline))| UpstreamReport {
+            name,
+            stats,
+            peers,
+            warmup,
+            timeline,
+        },
+    )
 }
 
 fn any_finding() -> impl Strategy<Value = Finding> {
