@@ -35,8 +35,38 @@ pub(crate) fn bytes(n: u64) -> String {
     }
 }
 
+/// How far apart things come, in milliseconds: `20 s`, `5 min`, `5.5 min`, `6 h`, `1 d`. Rounded to a tenth.
+pub(crate) fn distance(ms: u64) -> String {
+    let units = [("s", 1_000, 600), ("min", 60_000, 600), ("h", 3_600_000, 240)];
+    let tenths = |unit: u64| (ms / (unit / 10)) + u64::from(ms % (unit / 10) * 2 >= unit / 10);
+    let fits = units.into_iter().find(|&(_, unit, end)| tenths(unit) < end);
+    let (name, unit, _) = fits.unwrap_or(("d", 86_400_000, u64::MAX));
+    match (tenths(unit) / 10, tenths(unit) % 10) {
+        (whole, 0) => format!("{} {name}", thousands(whole)),
+        (whole, tenth) => format!("{}.{tenth} {name}", thousands(whole)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn distances_carry_a_unit_that_fits() {
+        for (ms, text) in [
+            (0, "0 s"),
+            (1_250, "1.3 s"),
+            (19_980, "20 s"),
+            (59_990, "1 min"),
+            (300_412, "5 min"),
+            (330_000, "5.5 min"),
+            (3_599_000, "1 h"),
+            (21_600_000, "6 h"),
+            (86_400_000, "1 d"),
+            (u64::MAX, "213,503,982,334.6 d"),
+        ] {
+            assert_eq!(super::distance(ms), text);
+        }
+    }
+
     #[test]
     fn thousands_are_set_apart() {
         for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {

@@ -1,15 +1,18 @@
 //! What an operator should know, in words.
 
 mod reuse;
+mod warmup;
 
 use super::Policy;
 use super::hit_rate::Conflict;
-use super::report::{Finding, InputStats, PeerReport, Severity, Stats, UpstreamReport};
+use super::report::{
+    Finding, InputStats, PeerReport, Period, Severity, Stats, UpstreamReport, Warmup,
+};
 use crate::units::{lines, thousands};
 use reuse::{Advice, percent};
 use std::net::{IpAddr, SocketAddr};
 
-/// What the evidence of hit rates says besides the rates.
+/// What the evidence says besides the rates.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Evidence<'a> {
     /// Evidence that disagrees.
@@ -18,6 +21,10 @@ pub(super) struct Evidence<'a> {
     pub(super) silent_per_second: Option<f64>,
     /// Does the log tell serial numbers?
     pub(super) logs_serials: bool,
+    /// When pools were emptied, by time.
+    pub(super) warmups: &'a [Warmup],
+    /// What the log covers.
+    pub(super) period: Option<Period>,
 }
 
 /// All findings, worst first.
@@ -28,7 +35,7 @@ pub(super) fn findings(
     evidence: Evidence<'_>,
     policy: &Policy,
 ) -> Vec<Finding> {
-    let Evidence { conflicts, silent_per_second, logs_serials } = evidence;
+    let Evidence { conflicts, silent_per_second, logs_serials, .. } = evidence;
     let serials_disagree =
         conflicts.iter().any(|conflict| !matches!(conflict, Conflict::Latency { .. }));
     let advice = Advice::of(logs_serials, serials_disagree);
@@ -36,10 +43,12 @@ pub(super) fn findings(
     for upstream in upstreams {
         found.extend(reuse::finding(upstream, advice, policy));
         found.extend(failed(upstream, policy));
+        found.extend(warmup::never_warm(upstream, evidence, policy));
         for peer in &upstream.peers {
             found.extend(connect_p95(upstream, peer, policy));
         }
     }
+    found.extend(warmup::reload_cost(total, evidence, policy));
     found.extend(conflicts.iter().map(disagreement));
     found.extend(silent_per_second.map(silent_clients));
     found.extend(number_takers(logs_serials, policy));

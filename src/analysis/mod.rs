@@ -123,6 +123,8 @@ pub fn analyse(mut summary: Summary, input: InputStats, policy: &Policy) -> Repo
         conflicts: &rates.conflicts,
         silent_per_second: rates.silent_per_second,
         logs_serials,
+        warmups: &warmups.warmups,
+        period,
     };
     let findings = findings::findings(&input, &total, &upstreams, evidence, policy);
     let warmups = warmups.warmups;

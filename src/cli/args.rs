@@ -85,10 +85,28 @@ pub struct FormatArgs {
   response   95 % respond within this time
   new/s      new connections per second
 
+Warm-ups: after a reload, restart or the like
+the pools of idle connections are empty. A
+second table says when, and for how long:
+  warm after  until new connections were as
+              usual again; -: too few, or too
+              fast to tell
+  extra new   new connections beyond the usual
+  waiting     what requests waited for these
+  peak new/s  in the busiest second
+  evidence    $pid and serial numbers that
+              change, connect times, or the
+              error log (--error-log)
+A suspected one is told by connect times
+alone. JSON has them as warmups, and in each
+of upstreams as warmup and timeline; CSV has
+none of this.
+
 Examples:
   keepwarm report access.log --since 2h
   keepwarm report access.log* --by '$host' --top 20
   keepwarm report access.log --by '$uri' --group '^/api/v[0-9]+'
+  keepwarm report access.log --error-log error.log
   keepwarm report access.log -o json | jq .total.hit_rate
 
 Exit status:
@@ -108,9 +126,10 @@ pub struct ReportArgs {
     #[allow(missing_docs, reason = "the type says it")]
     pub format: FormatArgs,
 
-    /// nginx's error log, which tells of reloads and restarts if it is of level notice
+    /// nginx's error log, which tells of reloads and restarts if it is of level notice (`error_log FILE notice`)
     ///
-    /// A file, a pattern such as 'error.log*', or - for stdin; compressed or not. May be given several times.
+    /// Without it they are told by `$pid` and `$connection`, or suspected by bursts of new connections. A file, a pattern
+    /// such as 'error.log*', or - for stdin; compressed or not. May be given several times.
     #[arg(long, value_name = "PATH", help_heading = "Reading")]
     pub error_log: Vec<String>,
 
@@ -167,7 +186,7 @@ pub struct ReportArgs {
     #[arg(short, long, value_enum, default_value_t = Output::Table, help_heading = "Output")]
     pub output: Output,
 
-    /// Show only this many upstreams (json and csv are always complete)
+    /// Show only this many upstreams and warm-ups [default: all, and 10 warm-ups] (json and csv are always complete)
     #[arg(long, value_name = "N", help_heading = "Output")]
     pub top: Option<usize>,
 
@@ -230,7 +249,7 @@ pub enum Output {
     Table,
     /// For programs; schema keepwarm.report/1
     Json,
-    /// For spreadsheets; one row per upstream and peer
+    /// For spreadsheets; one row per upstream and peer, without warm-ups
     Csv,
     /// For tickets and pull requests
     Markdown,

@@ -230,6 +230,12 @@ fn likely_new(stats: &Stats) -> u64 {
     connected - words::whole(share * as_float(connected)).min(may_be_reused)
 }
 
+/// Whether connect times show nearly all new connections.
+pub(super) fn shows_all_new(stats: &Stats) -> bool {
+    let hidden = likely_new(stats).saturating_sub(stats.new_certain);
+    !is_open(stats) && hidden <= stats.new_certain / 10
+}
+
 /// New connections per second: the estimate's. Without one only the certain ones are counted, which is a lower bound.
 fn new_per_second(row: &Row<'_>, signs: Signs) -> String {
     let stats = row.stats;

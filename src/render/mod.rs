@@ -13,9 +13,12 @@ mod escape;
 mod fit;
 mod lines;
 mod markdown;
+mod over_time;
 mod table;
 #[cfg(test)]
 mod tests;
+mod window_table;
+mod windows;
 mod wire;
 mod words;
 
@@ -28,7 +31,7 @@ pub enum Format {
     Table,
     /// For programs: schema `keepwarm.report/1`, complete.
     Json,
-    /// For spreadsheets and scripts: one row per upstream, peer and total, complete, without the findings.
+    /// For spreadsheets and scripts: one row per upstream, peer and total, complete, without warm-ups and findings.
     Csv,
     /// For tickets and pull requests: a GitHub table and a list of findings.
     Markdown,
@@ -64,8 +67,8 @@ pub struct Options {
     pub color: bool,
     /// Only ASCII, in the table and in Markdown: `>=` for `≥`, and names of other letters as `\u{e9}`.
     pub ascii: bool,
-    /// How many upstreams to show in the table and in Markdown, with a line that says how many more there are. JSON and
-    /// CSV are always complete.
+    /// How many upstreams and warm-ups to show in the table and in Markdown, with a line that says how many more there
+    /// are. JSON and CSV are always complete. None: all upstreams, and 10 warm-ups.
     pub top: Option<usize>,
 }
 

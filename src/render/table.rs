@@ -11,7 +11,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::cells::{self, Column, Row, RowKind};
 use super::words::Signs;
-use super::{Options, escape, fit, lines};
+use super::{Options, escape, fit, lines, over_time, window_table};
 use crate::analysis::report::{Finding, Report, Severity};
 
 /// Columns in the order in which a narrow terminal loses them.
@@ -33,17 +33,18 @@ const LAST: [Column; 2] = [Column::New, Column::Attempts];
 const NAME_MIN: usize = 8;
 
 /// The widest name column, also where there is no terminal: a log line may hold a name of any length.
-const NAME_MAX: usize = 200;
+pub(super) const NAME_MAX: usize = 200;
 
 /// Narrower terminals get lines for this one.
 const WIDTH_MIN: usize = 40;
 
-const GAP: u16 = 2;
+/// Between columns.
+pub(super) const GAP: u16 = 2;
 const NAME: usize = Column::Name as usize;
 const HIT_RATE: usize = Column::HitRate as usize;
 const BOLD: Style = Style::new().bold();
 
-/// Writes the summary line, the table, the findings and, if needed, how to read the rows.
+/// Writes the summary line, the table, the warm-ups, the findings and, if needed, how to read the rows.
 pub(super) fn write(report: &Report, options: &Options, out: &mut dyn io::Write) -> io::Result<()> {
     let width = options.width.map(|width| width.max(WIDTH_MIN));
     let paragraph = |text: &str, out: &mut String| {
@@ -64,6 +65,8 @@ pub(super) fn write(report: &Report, options: &Options, out: &mut dyn io::Write)
     if let Some(hidden) = lines::hidden(report, options.top) {
         paragraph(&hidden, &mut text);
     }
+    window_table::push(report, options, width, &mut text);
+    over_time::push(report, options, width, &mut text);
     if !report.findings.is_empty() {
         text.push('\n');
     }
@@ -182,24 +185,16 @@ impl<'a> Grid<'a> {
     }
 
     fn table(&self) -> Table {
-        let mut table = Table::new();
-        let rule = LineStyle::none().fill(self.signs.rule);
-        let plain = TableStyle::new();
-        table.load_style(if self.two_lines { plain.header_separator(rule) } else { plain });
         let heading = |&column| match column {
             Column::Name => Cell::new(self.heading(column)),
             _ => Cell::new(self.heading(column)).set_alignment(CellAlignment::Right),
         };
-        table.set_header(self.shown.iter().map(heading).collect::<Vec<_>>());
-        for (row, texts) in self.rows.iter().zip(&self.texts) {
-            let cells = self.shown.iter().map(|&column| self.cell(column, row, texts));
-            table.add_row(cells.collect::<Vec<_>>());
-        }
-        let last = self.shown.len() - 1;
-        for (at, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, if at < last { GAP } else { 0 }));
-        }
-        table
+        let cells = |(row, texts): (&Row<'_>, &Vec<String>)| {
+            self.shown.iter().map(|&column| self.cell(column, row, texts)).collect()
+        };
+        let rows = self.rows.iter().zip(&self.texts).map(cells).collect();
+        let rule = self.two_lines.then_some(self.signs.rule);
+        plain(self.shown.iter().map(heading).collect(), rows, rule)
     }
 
     fn draw(&self, color: bool, out: &mut String) {
@@ -218,6 +213,35 @@ impl<'a> Grid<'a> {
             out.push('\n');
         }
     }
+}
+
+/// A table without borders. Under the heading there is a line of `rule`s, if any.
+pub(super) fn plain(heading: Vec<Cell>, rows: Vec<Vec<Cell>>, rule: Option<char>) -> Table {
+    let mut table = Table::new();
+    let style = TableStyle::new();
+    table.load_style(match rule {
+        Some(rule) => style.header_separator(LineStyle::none().fill(rule)),
+        None => style,
+    });
+    let last = heading.len().saturating_sub(1);
+    table.set_header(heading);
+    for row in rows {
+        table.add_row(row);
+    }
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, if at < last { GAP } else { 0 }));
+    }
+    table
+}
+
+/// A line, bold if it is a heading in colour.
+pub(super) fn push_line(line: &str, is_bold: bool, out: &mut String) {
+    if is_bold {
+        paint(out, BOLD, line);
+    } else {
+        out.push_str(line);
+    }
+    out.push('\n');
 }
 
 /// A row's line with its hit rate in the colour of the worst finding; an upstream's is bold.

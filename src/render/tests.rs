@@ -14,6 +14,7 @@ use crate::golden;
 mod fixture;
 mod notes;
 mod schema;
+mod warmups;
 
 fn rendered(report: &Report, format: Format, options: &Options) -> String {
     let mut out = Vec::new();
@@ -197,13 +198,18 @@ proptest! {
     #[test]
     fn markdown_rows_have_as_many_cells_as_the_header(report in fixture::any_report()) {
         let text = rendered(&report, Format::Markdown, &Options::default());
-        let mut rows = 0;
-        for line in text.lines().filter(|line| line.starts_with('|')) {
-            let borders = line.replace("\\\\", "").replace("\\|", "").matches('|').count();
-            prop_assert_eq!(borders, Column::ALL.len() + 1, "{}", line);
-            rows += 1;
+        let mut tables = Vec::new();
+        for table in text.split("\n\n").filter(|table| table.starts_with('|')) {
+            let borders = |line: &str| line.replace("\\\\", "").replace("\\|", "").matches('|').count();
+            let columns = table.lines().next().map_or(0, borders);
+            for line in table.lines() {
+                prop_assert_eq!(borders(line), columns, "{}", line);
+            }
+            tables.push(columns);
+            prop_assert!(table.lines().count() >= 3);
         }
-        prop_assert!(rows >= 3);
+        prop_assert_eq!(tables[0], Column::ALL.len() + 1);
+        prop_assert_eq!(tables.len(), 1 + usize::from(!report.warmups.is_empty()));
         prop_assert!(!text.contains('<') && !text.contains('>'));
     }
 

@@ -13,14 +13,18 @@ pub(super) struct Signs {
     pub(super) at_least: &'static str,
     pub(super) ellipsis: &'static str,
     pub(super) rule: char,
+    /// From low to high.
+    pub(super) bars: [char; 8],
 }
 
 impl Signs {
     pub(super) fn new(ascii: bool) -> Self {
         if ascii {
-            Signs { at_most: "<=", at_least: ">=", ellipsis: "...", rule: '-' }
+            let bars = ['_', '.', ':', '-', '=', '+', '*', '#'];
+            Signs { at_most: "<=", at_least: ">=", ellipsis: "...", rule: '-', bars }
         } else {
-            Signs { at_most: "≤", at_least: "≥", ellipsis: "…", rule: '─' }
+            let bars = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+            Signs { at_most: "≤", at_least: "≥", ellipsis: "…", rule: '─', bars }
         }
     }
 }
@@ -109,10 +113,20 @@ pub(super) fn rfc3339(ms: i64) -> String {
     format!("{:.3}", timestamp(ms))
 }
 
+/// A moment in UTC to the second: `2026-11-21 01:45:42`, or without the date.
+pub(super) fn moment(ms: i64, with_date: bool) -> String {
+    timestamp(ms).strftime(if with_date { "%F %T" } else { "%T" }).to_string()
+}
+
+/// A moment's day in UTC: `2026-11-21`.
+pub(super) fn date(ms: i64) -> String {
+    timestamp(ms).strftime("%F").to_string()
+}
+
 /// A span of time: `2026-11-21 01:45:42 to 01:45:46 UTC (3.4 s)`, with the second date where it is another day.
 pub(super) fn period(period: Period) -> String {
     let (from, to) = (timestamp(period.from_ms), timestamp(period.to_ms));
-    let same_day = from.strftime("%F").to_string() == to.strftime("%F").to_string();
+    let same_day = date(period.from_ms) == date(period.to_ms);
     let end = to.strftime(if same_day { "%T" } else { "%F %T" });
     let length = duration(from.duration_until(to));
     format!("{} to {end} UTC ({length})", from.strftime("%F %T"))

@@ -7,16 +7,18 @@ use proptest::prelude::*;
 use crate::analysis::report::*;
 
 mod evidence;
-mod warmups;
+mod warmup;
 pub(super) use evidence::evidence;
-use warmups::{any_points, any_upstream_warmup, any_warmup};
+pub(super) use warmup::warmup;
+use warmup::{any_history, any_warmup};
 
 /// The reports of the golden files, by name.
-pub(super) fn reports() -> [(&'static str, Report); 5] {
+pub(super) fn reports() -> [(&'static str, Report); 6] {
     [
         ("small", small()),
         ("mixed", mixed()),
         ("evidence", evidence()),
+        ("warmup", warmup()),
         ("hostile", hostile()),
         ("empty", empty()),
     ]
@@ -39,7 +41,7 @@ fn small() -> Report {
         total: stats.clone(),
         upstreams: vec![upstream(Some("app"), stats.clone(), vec![("127.0.0.1:8080", stats)])],
         findings: vec![],
-        warmups: vec![],
+        warmups: Vec::new(),
         logs_serials: false,
     }
 }
@@ -109,7 +111,7 @@ pub(super) fn mixed() -> Report {
                 "add $connection and $pid to log_format",
             ),
         ],
-        warmups: vec![],
+        warmups: Vec::new(),
         logs_serials: false,
     }
 }
@@ -139,6 +141,11 @@ fn hostile() -> Report {
         finding.message = format!("about {name}");
         finding.fix = format!("fix {name}");
     }
+    report.warmups = warmup().warmups;
+    for (window, name) in report.warmups.iter_mut().zip(names) {
+        window.upstreams = vec![name.to_owned()];
+        report.upstreams[0].warmup = warmup().upstreams[2].warmup;
+    }
     report
 }
 
@@ -165,7 +172,7 @@ fn empty() -> Report {
         total: none,
         upstreams: vec![],
         findings: vec![],
-        warmups: vec![],
+        warmups: Vec::new(),
         logs_serials: false,
     }
 }
@@ -203,8 +210,8 @@ fn upstream(name: Option<&str>, stats: Stats, peers: Vec<(&str, Stats)>) -> Upst
         name: name.map(str::to_owned),
         stats,
         peers: peers.into_iter().map(peer).collect(),
+        timeline: Vec::new(),
         warmup: None,
-        timeline: vec![],
     }
 }
 
@@ -222,21 +229,20 @@ fn finding(
 pub(super) fn any_report() -> impl Strategy<Value = Report> {
     (
         any_input(),
-        option::of((any::<i64>(), any::<i64>())),
+        option::of(prop_oneof![any::<(i64, i64)>(), Just((1_795_225_542_881, 1_795_225_642_881))]),
         any_stats(),
         vec(any_upstream(), 0..4),
-        vec(any_warmup(), 0..3),
-        vec(any_finding(), 0..4),
+        (vec(any_warmup(), 0..14), vec(any_finding(), 0..4)),
         any::<bool>(),
     )
-        .prop_map(|(input, period, total, upstreams, warmups, findings, logs_serials)| {
+        .prop_map(|(input, period, total, upstreams, (warmups, findings), logs_serials)| {
             Report {
                 input,
                 period: period.map(|(from_ms, to_ms)| Period { from_ms, to_ms }),
                 total,
                 upstreams,
-                warmups,
                 findings,
+                warmups,
                 logs_serials,
             }
         })
@@ -245,18 +251,26 @@ pub(super) fn any_report() -> impl Strategy<Value = Report> {
 /// The same report with a harmless letter for each text: what stays is only the structure.
 pub(super) fn with_harmless_texts(mut report: Report) -> Report {
     let harmless = || "x".to_owned();
+    // Equal names stay equal: windows name upstreams.
+    let mut names: Vec<String> = Vec::new();
+    let mut renamed = |name: &mut String| {
+        let at = names.iter().position(|known| known == name).unwrap_or_else(|| {
+            names.push(name.clone());
+            names.len() - 1
+        });
+        *name = format!("x{at}");
+    };
     report.input.sources.fill_with(harmless);
     if let Some(first) = &mut report.input.first_malformed {
         (first.source, first.reason) = (harmless(), harmless());
     }
     for upstream in &mut report.upstreams {
-        upstream.name = upstream.name.take().map(|_| harmless());
-        for peer in &mut upstream.peers {
-            peer.addr = harmless();
-        }
+        upstream.name.iter_mut().for_each(&mut renamed);
+        upstream.peers.iter_mut().for_each(|peer| renamed(&mut peer.addr));
     }
-    for warmup in &mut report.warmups {
-        warmup.upstreams.fill_with(harmless);
+    for window in &mut report.warmups {
+        window.upstreams.iter_mut().for_each(&mut renamed);
+        window.upstreams.sort();
     }
     // Equal ones stay equal: a fix that findings share is given once.
     let fixes: Vec<String> = report.findings.iter().map(|finding| finding.fix.clone()).collect();
@@ -364,9 +378,8 @@ fn any_stats() -> impl Strategy<Value = Stats> {
 
 fn any_upstream() -> impl Strategy<Value = UpstreamReport> {
     let peer = (any_text(), any_stats()).prop_map(|(addr, stats)| PeerReport { addr, stats });
-    let warmup = option::of(any_upstream_warmup());
-    (option::of(any_text()), any_stats(), vec(peer, 0..4), warmup, any_points()).prop_map(
-        |(name, stats, peers, warmup, timeline)| UpstreamReport {
+    (option::of(any_text()), any_stats(), vec(peer, 0..4), any_history()).prop_map(
+        |(name, stats, peers, (warmup, timeline))| UpstreamReport {
             name,
             stats,
             peers,

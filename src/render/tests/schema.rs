@@ -93,8 +93,101 @@ macro_rules! with_stats {
 }
 
 with_stats!(Stats {});
-with_stats!(Upstream { name: Option<String>, peers: Vec<Peer>, warmup: Option<UpstreamWarmup>, timeline: Vec<Point> });
+with_stats!(Upstream {
+    name: Option<String>,
+    peers: Vec<Peer>,
+    warmup: Option<UpstreamWarmup>,
+    timeline: Vec<Point>
+});
 with_stats!(Peer { addr: String });
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UpstreamWarmup {
+    events: u64,
+    warm_ms: Option<u64>,
+    excess_new: u64,
+    handshake_ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Point {
+    from: String,
+    connected: u64,
+    new_certain: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Warmup {
+    cause: String,
+    suspected: bool,
+    evidence: Vec<String>,
+    start: String,
+    end: Option<String>,
+    settled: bool,
+    new_connections: u64,
+    excess_new: u64,
+    handshake_ms: u64,
+    peak_new_per_second: f64,
+    share_of_new: f64,
+    upstreams: Vec<String>,
+    count: u64,
+    period_s: Option<f64>,
+}
+
+impl Upstream {
+    fn check_history(&self, upstream: &report::UpstreamReport) {
+        let warmup = self.warmup.as_ref().map(|paid| report::UpstreamWarmup {
+            events: paid.events,
+            warm_ms: paid.warm_ms,
+            excess_new: paid.excess_new,
+            handshake_ms: paid.handshake_ms,
+        });
+        assert_eq!(warmup, upstream.warmup);
+        assert_eq!(self.timeline.len(), upstream.timeline.len());
+        for (parsed, point) in self.timeline.iter().zip(&upstream.timeline) {
+            check_moment(&parsed.from, point.from_ms);
+            let counts = (parsed.connected, parsed.new_certain);
+            assert_eq!(counts, (point.connected, point.new_certain));
+        }
+    }
+}
+
+impl Warmup {
+    #[expect(clippy::cast_precision_loss, reason = "compared as shares")]
+    fn check(&self, warmup: &report::Warmup) {
+        let cause = match warmup.cause {
+            report::Cause::Reload => "reload",
+            report::Cause::Restart => "restart",
+            report::Cause::Upgrade => "upgrade",
+            report::Cause::WorkerExit => "worker_exit",
+            report::Cause::BackendRestart => "backend_restart",
+            report::Cause::Unknown => "unknown",
+        };
+        assert_eq!((self.cause.as_str(), self.suspected), (cause, warmup.suspected));
+        assert_eq!(self.evidence, warmup.evidence);
+        check_moment(&self.start, warmup.start_ms);
+        assert_eq!(
+            (self.end.is_some(), self.settled),
+            (warmup.end_ms.is_some(), self.end.is_some())
+        );
+        if let (Some(end), Some(end_ms)) = (&self.end, warmup.end_ms) {
+            check_moment(end, end_ms);
+        }
+        let counts = [self.new_connections, self.excess_new, self.handshake_ms, self.count];
+        let expected =
+            [warmup.new_connections, warmup.excess_new, warmup.handshake_ms, warmup.count];
+        assert_eq!(counts, expected);
+        assert!(near(self.peak_new_per_second, warmup.peak_new_per_second));
+        assert!(near(self.share_of_new, warmup.share_of_new));
+        assert_eq!(self.upstreams, warmup.upstreams);
+        let period_s = warmup.period_ms.map(|ms| ms as f64 / 1000.0);
+        assert_eq!(self.period_s.is_some(), period_s.is_some());
+        assert!(near(self.period_s.unwrap_or(0.0), period_s.unwrap_or(0.0)));
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -154,48 +247,14 @@ struct Finding {
     fix: String,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UpstreamWarmup {
-    events: u64,
-    warm_ms: Option<u64>,
-    excess_new: u64,
-    handshake_ms: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Point {
-    from: String,
-    connected: u64,
-    new_certain: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Warmup {
-    cause: String,
-    suspected: bool,
-    evidence: Vec<String>,
-    start: String,
-    end: Option<String>,
-    settled: bool,
-    new_connections: u64,
-    excess_new: u64,
-    handshake_ms: u64,
-    peak_new_per_second: f64,
-    share_of_new: f64,
-    upstreams: Vec<String>,
-    count: u64,
-    period_s: Option<f64>,
-}
-
 /// Parses a JSON report and compares it with what it was made of.
 pub(super) fn check(json: &str, report: &report::Report) {
     let parsed: Report = serde_json::from_str(json).unwrap();
     assert_eq!(parsed.schema, "keepwarm.report/1");
     assert_eq!(parsed.warmups.len(), report.warmups.len());
-    parsed.warmups.iter().zip(&report.warmups).for_each(|(parsed, warmup)| parsed.check(warmup));
+    for (parsed, warmup) in parsed.warmups.iter().zip(&report.warmups) {
+        parsed.check(warmup);
+    }
     parsed.input.check(&report.input);
     assert_eq!(parsed.period.is_some(), report.period.is_some());
     if let (Some(parsed), Some(period)) = (parsed.period, report.period) {
@@ -207,18 +266,7 @@ pub(super) fn check(json: &str, report: &report::Report) {
     for (parsed, upstream) in parsed.upstreams.iter().zip(&report.upstreams) {
         assert_eq!(parsed.name, upstream.name);
         parsed.check(&upstream.stats);
-        let warmup =
-            parsed.warmup.as_ref().map(|w| (w.events, w.warm_ms, w.excess_new, w.handshake_ms));
-        let expected = upstream.warmup.map(|w| (w.events, w.warm_ms, w.excess_new, w.handshake_ms));
-        assert_eq!(warmup, expected);
-        assert_eq!(parsed.timeline.len(), upstream.timeline.len());
-        for (parsed, point) in parsed.timeline.iter().zip(&upstream.timeline) {
-            check_moment(&parsed.from, point.from_ms);
-            assert_eq!(
-                (parsed.connected, parsed.new_certain),
-                (point.connected, point.new_certain)
-            );
-        }
+        parsed.check_history(upstream);
         assert_eq!(parsed.peers.len(), upstream.peers.len());
         for (parsed, peer) in parsed.peers.iter().zip(&upstream.peers) {
             assert_eq!(parsed.addr, peer.addr);
@@ -231,34 +279,6 @@ pub(super) fn check(json: &str, report: &report::Report) {
         assert_eq!(parsed.severity, format!("{:?}", finding.severity).to_lowercase());
         assert_eq!(parsed.upstream, finding.upstream);
         assert_eq!((&parsed.message, &parsed.fix), (&finding.message, &finding.fix));
-    }
-}
-
-impl Warmup {
-    fn check(&self, warmup: &report::Warmup) {
-        let cause = match warmup.cause {
-            report::Cause::Reload => "reload",
-            report::Cause::Restart => "restart",
-            report::Cause::Upgrade => "upgrade",
-            report::Cause::WorkerExit => "worker_exit",
-            report::Cause::BackendRestart => "backend_restart",
-            report::Cause::Unknown => "unknown",
-        };
-        assert_eq!((self.cause.as_str(), self.suspected), (cause, warmup.suspected));
-        assert_eq!(self.evidence, warmup.evidence);
-        check_moment(&self.start, warmup.start_ms);
-        assert_eq!((self.end.is_some(), self.settled), (self.settled, warmup.end_ms.is_some()));
-        if let (Some(end), Some(expected)) = (&self.end, warmup.end_ms) {
-            check_moment(end, expected);
-        }
-        let counts = [self.new_connections, self.excess_new, self.handshake_ms, self.count];
-        let expected =
-            [warmup.new_connections, warmup.excess_new, warmup.handshake_ms, warmup.count];
-        assert_eq!(counts, expected);
-        assert!(near(self.peak_new_per_second, warmup.peak_new_per_second));
-        assert!(near(self.share_of_new, warmup.share_of_new));
-        assert_eq!(self.upstreams, warmup.upstreams);
-        assert_eq!(self.period_s.is_some(), warmup.period_ms.is_some());
     }
 }
 
