@@ -50,6 +50,7 @@ pub(super) fn push(report: &Report, options: &Options, width: Option<usize>, out
 
 /// All cells as text, and which columns are shown.
 struct Grid<'a> {
+    report: &'a Report,
     windows: &'a [&'a Warmup],
     /// Per window one text per column of [`Column::ALL`], escaped.
     texts: Vec<Vec<String>>,
@@ -60,7 +61,7 @@ struct Grid<'a> {
 }
 
 impl<'a> Grid<'a> {
-    fn new(windows: &'a [&'a Warmup], report: &Report, options: &Options, date: bool) -> Self {
+    fn new(windows: &'a [&'a Warmup], report: &'a Report, options: &Options, date: bool) -> Self {
         let signs = Signs::new(options.ascii);
         let text = |column, window: &Warmup| {
             let text = windows::cell(column, window, report, date);
@@ -70,6 +71,7 @@ impl<'a> Grid<'a> {
         let texts =
             windows.iter().map(|window| Column::ALL.map(|column| text(column, window)).to_vec());
         Grid {
+            report,
             windows,
             texts: texts.collect(),
             shown: Column::ALL.to_vec(),
@@ -104,7 +106,7 @@ impl<'a> Grid<'a> {
             let text = &mut texts[Column::Upstreams as usize];
             for most in (1..NAMED).rev() {
                 if text.width() > room {
-                    let names = windows::names(&window.upstreams, most);
+                    let names = windows::names(window, self.report, most);
                     *text = escape::shown(&names, self.ascii).into_owned();
                 }
             }

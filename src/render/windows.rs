@@ -122,8 +122,10 @@ pub(super) fn cell(column: Column, window: &Warmup, report: &Report, date: bool)
             0 => "-".to_owned(),
             ms => words::latency(ms),
         },
+        // Connects are too fast to show.
+        Column::Peak if window.peak_new_per_second <= 0.0 => "-".to_owned(),
         Column::Peak => words::rate(window.peak_new_per_second),
-        Column::Upstreams => names(&window.upstreams, NAMED),
+        Column::Upstreams => names(window, report, NAMED),
         Column::Evidence => evidence(window),
     }
 }
@@ -140,7 +142,7 @@ pub(super) fn sentence(window: &Warmup, report: &Report, date: bool) -> String {
         parts.push(format!(", {} of waiting", words::latency(window.handshake_ms)));
     }
     if !window.upstreams.is_empty() {
-        parts.push(format!(", {}", names(&window.upstreams, NAMED)));
+        parts.push(format!(", {}", names(window, report, NAMED)));
     }
     let when = words::moment(window.start_ms, date);
     format!("{when} {}: {}", what(window), parts.concat())
@@ -158,10 +160,14 @@ pub(super) fn footnotes(windows: &[&Warmup], report: &Report) -> Vec<&'static st
     said
 }
 
-/// The first names of these, and how many more there are.
-pub(super) fn names(upstreams: &[String], most: usize) -> String {
+/// The upstreams of a window: at most so many names and how many more there are, or `all 7`.
+pub(super) fn names(window: &Warmup, report: &Report, most: usize) -> String {
+    let upstreams = &window.upstreams;
     if upstreams.is_empty() {
         return "-".to_owned();
+    }
+    if upstreams.len() > most && upstreams.len() == report.upstreams.len() {
+        return format!("all {}", thousands(upstreams.len() as u64));
     }
     let first = upstreams.iter().take(most).map(String::as_str).collect::<Vec<_>>().join(", ");
     match upstreams.len().saturating_sub(most) {
