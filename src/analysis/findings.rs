@@ -1,6 +1,7 @@
 //! What an operator should know, in words.
 
 mod reuse;
+mod warmup;
 
 use super::Policy;
 use super::hit_rate::Conflict;
@@ -35,6 +36,7 @@ pub(super) fn findings(
     let mut found = Vec::new();
     for upstream in upstreams {
         found.extend(reuse::finding(upstream, advice, policy));
+        found.extend(warmup::never_warm(upstream, policy));
         found.extend(failed(upstream, policy));
         for peer in &upstream.peers {
             found.extend(connect_p95(upstream, peer, policy));

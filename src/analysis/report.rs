@@ -111,6 +111,8 @@ pub struct UpstreamWarmup {
     pub excess_new: u64,
     /// What requests waited for these, in milliseconds.
     pub handshake_ms: u64,
+    /// Windows that did not settle, though a minute or more of them was seen.
+    pub unsettled: u64,
 }
 
 /// Why pools were empty.

@@ -74,6 +74,7 @@ struct UpstreamWarmup {
     warm_ms: Option<u64>,
     excess_new: u64,
     handshake_ms: u64,
+    unsettled: u64,
 }
 
 /// One step of an upstream's timeline.
@@ -215,6 +216,7 @@ impl<'a> From<&'a report::UpstreamReport> for Upstream<'a> {
                 warm_ms: warmup.warm_ms,
                 excess_new: warmup.excess_new,
                 handshake_ms: warmup.handshake_ms,
+                unsettled: warmup.unsettled,
             }),
             timeline: upstream
                 .timeline

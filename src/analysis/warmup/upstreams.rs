@@ -12,6 +12,9 @@ const TAIL_MS: i64 = 1000;
 /// A backend's restart is that of the upstreams with at least this share of its new connections.
 const ALONE: f64 = 0.2;
 
+/// A window that has not settled for so long stays open for another reason than the event, in milliseconds.
+const LONG_MS: i64 = 60_000;
+
 /// An event's part in one upstream.
 #[derive(Debug, Clone, Copy, Default)]
 struct Part {
@@ -82,6 +85,7 @@ struct Sum {
     waited_ms: f64,
     /// How long each took.
     warm_ms: Vec<u64>,
+    unsettled: u64,
 }
 
 impl Sum {
@@ -90,7 +94,10 @@ impl Sum {
         self.events += 1;
         self.beyond += part.beyond;
         self.waited_ms += part.waited_ms;
-        let Some(end) = window.end else { return };
+        let Some(end) = window.end else {
+            self.unsettled += u64::from(window.until - window.start >= LONG_MS);
+            return;
+        };
         // Its last new connection in the window.
         let cells = &pace.cells()[pace.range(pace.floor(window.start), end)];
         let last = cells.iter().rev().find(|(_, cell)| cell.peers & part.bits != 0);
@@ -110,6 +117,7 @@ impl Sum {
             warm_ms: self.warm_ms.get(self.warm_ms.len() / 2).copied(),
             excess_new: self.beyond.round() as u64,
             handshake_ms: self.waited_ms.round() as u64,
+            unsettled: self.unsettled,
         })
     }
 }

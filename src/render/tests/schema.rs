@@ -161,6 +161,7 @@ struct UpstreamWarmup {
     warm_ms: Option<u64>,
     excess_new: u64,
     handshake_ms: u64,
+    unsettled: u64,
 }
 
 #[derive(Deserialize)]
@@ -207,9 +208,13 @@ pub(super) fn check(json: &str, report: &report::Report) {
     for (parsed, upstream) in parsed.upstreams.iter().zip(&report.upstreams) {
         assert_eq!(parsed.name, upstream.name);
         parsed.check(&upstream.stats);
-        let warmup =
-            parsed.warmup.as_ref().map(|w| (w.events, w.warm_ms, w.excess_new, w.handshake_ms));
-        let expected = upstream.warmup.map(|w| (w.events, w.warm_ms, w.excess_new, w.handshake_ms));
+        let warmup = parsed
+            .warmup
+            .as_ref()
+            .map(|w| (w.events, w.warm_ms, w.excess_new, w.handshake_ms, w.unsettled));
+        let expected = upstream
+            .warmup
+            .map(|w| (w.events, w.warm_ms, w.excess_new, w.handshake_ms, w.unsettled));
         assert_eq!(warmup, expected);
         assert_eq!(parsed.timeline.len(), upstream.timeline.len());
         for (parsed, point) in parsed.timeline.iter().zip(&upstream.timeline) {
