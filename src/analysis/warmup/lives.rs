@@ -145,13 +145,15 @@ fn split(mut life: Life<'_>) -> Vec<Life<'_>> {
     let Some(counter) = life.counter.filter(|counter| counter.unnumbered == 0) else {
         return vec![life];
     };
-    let (_, cells) = counter.clock.to_vec();
+    let (width, cells) = counter.clock.to_vec();
     let mut parts = Vec::new();
     let mut rest = cells.as_slice();
     while let Some(at) = fall(rest) {
         let (before, behind) = rest.split_at(at);
         let mut part = life.clone();
-        (part.last, part.end) = (behind[0].0 - 1, behind[0].0 - 1);
+        // The last client that came: nothing tells when its last request was.
+        part.last = before.last().map_or(part.first, |(at, _)| at + width - 1);
+        part.end = part.last;
         numbers(&mut part, before);
         parts.push(part);
         numbers(&mut life, behind);
