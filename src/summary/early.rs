@@ -30,7 +30,7 @@ impl Merge for Beginning {
     }
 }
 
-/// The earliest [`MAX_CELLS`] cells with something in them, by the time at which requests began.
+/// The earliest `MAX_CELLS` cells with something in them, by the time at which requests began.
 ///
 /// A cell that is among the earliest of a union is among the earliest of every part that has it. So which cells are
 /// kept depends on the set of all alone, and what is kept is whole.

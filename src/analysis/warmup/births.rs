@@ -51,8 +51,12 @@ const GENERATION_LINES: u64 = 50;
 /// Clients of a generation of one worker: twice what one worker gets in its turn.
 const SINGLE_CLIENTS: u64 = 32;
 
-/// Clients of a worker that crashed, and of the one in its place: more than a few busy ones.
-const EXIT_CLIENTS: u64 = 8;
+/// The same of a worker that crashed, and of the one in its place, among workers that go on: those take turns too.
+const EXIT_CLIENTS: u64 = 33;
+
+/// Where both write a line in so many milliseconds, turns are short: fewer clients do, but more than a few busy ones.
+const BUSY_GAP_MS: i64 = 100;
+const BUSY_CLIENTS: u64 = 8;
 
 /// Lines that the old ones would have written since, and the new ones before, had they been there.
 const MISSED: f64 = 30.0;
@@ -263,10 +267,14 @@ impl Change<'_> {
         // It can't be in its place before it is gone.
         let close = t + SLACK_MS >= old.last && t - old.last <= moment(self.log.usual_gap);
         let (was, is) = (Generation::of([old].into_iter()), Generation::of([new].into_iter()));
+        let clients = old.clients.min(new.clients);
+        let is_busy = old.usual_gap().max(new.usual_gap()) <= BUSY_GAP_MS;
         let enough = old.lines.min(new.lines) >= GENERATION_LINES
             && self.is_missed(&[old])
             && self.is_lacking(&[new])
-            && (was.is_far_from(&is) || old.clients.min(new.clients) >= EXIT_CLIENTS);
+            && (was.is_far_from(&is)
+                || clients >= EXIT_CLIENTS
+                || is_busy && clients >= BUSY_CLIENTS);
         let rises = match (old.newest_serial, new.first_serial.or(new.oldest_serial)) {
             (0, _) | (_, None) => true,
             (newest, Some(number)) => number + UNORDERED >= newest && number > newest / 2,

@@ -23,6 +23,8 @@ pub(super) struct Told {
     pub(super) cause: Cause,
     /// The workers that were started, as far as it tells.
     pub(super) pids_started: Vec<u64>,
+    /// The workers that went, as far as it tells.
+    pub(super) pids_gone: Vec<u64>,
 }
 
 impl Told {
@@ -35,8 +37,8 @@ impl Told {
             history::Cause::WorkerExit => Cause::WorkerExit,
             history::Cause::Stop => return None,
         };
-        let Happened { from_ms, to_ms, pids_started, .. } = happened;
-        Some(Told { from_ms, to_ms, cause, pids_started })
+        let Happened { from_ms, to_ms, pids_started, pids_gone, .. } = happened;
+        Some(Told { from_ms, to_ms, cause, pids_started, pids_gone })
     }
 }
 
@@ -46,8 +48,20 @@ pub(super) fn join(births: &mut Vec<Birth>, lives: &[Life<'_>], told: &[Told], p
         if event.to_ms < period.0 - EARLIER_MS || event.from_ms > period.1 {
             continue;
         }
+        // One that goes on was not killed: the error log is another nginx's, or its line is a client's invention.
+        let goes_on = |life: &Life<'_>| {
+            life.pid.is_some_and(|pid| event.pids_gone.contains(&pid))
+                && life.first < event.from_ms
+                && life.last > event.to_ms + EARLIER_MS
+        };
+        if event.cause == Cause::WorkerExit && lives.iter().any(goes_on) {
+            continue;
+        }
         let fits = |birth: &&mut Birth| {
-            (event.from_ms - EARLIER_MS..=event.to_ms + LATER_MS).contains(&birth.at_ms)
+            // An old worker may crash while a reload ends it: that is still a reload.
+            (event.cause != Cause::WorkerExit
+                || matches!(birth.cause, Cause::WorkerExit | Cause::Unknown))
+                && (event.from_ms - EARLIER_MS..=event.to_ms + LATER_MS).contains(&birth.at_ms)
                 && (event.pids_started.is_empty()
                     || birth.born.iter().any(|&at| is_started(&lives[at], event)))
         };
