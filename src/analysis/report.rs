@@ -154,7 +154,8 @@ pub struct Warmup {
     pub peak_new_per_second: f64,
     /// The upstreams whose pools were emptied, by name; unnamed ones by their peer.
     pub upstreams: Vec<String>,
-    /// Of all certainly new connections of the log: the share of those that were more than usual here, from 0 to 1.
+    /// Of all certainly new connections of the log: the share of the certainly new ones that were more than usual here, from
+    /// 0 to 1.
     pub share_of_new: f64,
     /// How many this stands for: more than one if they came at equal distances.
     pub count: u64,

@@ -16,6 +16,17 @@
 //!
 //! Log rotation (USR1) changes no pid. Old workers that finish long requests after a reload are not counted: a window of
 //! new workers is made of their own requests. A hole in the log is none. A worker that was idle is not new.
+//!
+//! # When it fails
+//!
+//! - Times of whole seconds leave open which of two workers came first: a restart may be told as an upgrade or a reload.
+//! - Where the same pids come again (containers) or none are logged, a restart is only as sharp as the cells of the serial
+//!   numbers' clock: seconds in a log of hours, minutes in one of a week.
+//! - Reloads that follow on each other within some fifty lines of one worker are told as one.
+//! - Pools that grow to a new peak of traffic open several connections at once, and may be suspected.
+//! - An error log tells no zone. Where no `$pid` of it is in the access log, the zone of this machine is taken.
+//! - With pids that have wrapped around, or logs of which only some tell `$pid`, a reload may be suspected as a restart of a
+//!   backend.
 
 mod births;
 pub mod history;
@@ -239,7 +250,7 @@ fn warmup(event: Event, upstreams: Vec<String>, pace: &Pace) -> Warmup {
         handshake_ms: window.handshake_ms.round() as u64,
         peak_new_per_second: window.peak_per_second,
         upstreams,
-        share_of_new: (window.excess
+        share_of_new: (window.visible_excess
             / pace::times(1.0, i64::try_from(pace.all().max(1)).unwrap_or(i64::MAX)))
         .min(1.0),
         count: 1,
