@@ -44,6 +44,10 @@ pub struct Choice {
     pub since: Option<i64>,
     /// Lines at or after this moment are left out.
     pub until: Option<i64>,
+    /// Requests that began in one of these spans are left out: from the first moment to before the second one, in
+    /// milliseconds since the epoch; in order, none of which overlap. Without `$request_time` it is their lines' time that
+    /// counts.
+    pub excluded: Arc<[(i64, i64)]>,
 }
 
 /// How to read the lines of one source. Compiled once, shared by all workers.
@@ -128,6 +132,31 @@ impl Recipe {
         Recipe::new(&detected.format, detected.prefix.clone(), choice, log)
     }
 
+    /// The same for the time from this moment on only, in milliseconds since the epoch.
+    #[must_use]
+    pub fn since(mut self, ms: i64) -> Self {
+        self.choice.since = Some(self.choice.since.map_or(ms, |since| since.max(ms)));
+        self
+    }
+
+    /// The same without the requests that began in these spans, as of [`Choice::excluded`].
+    ///
+    /// What counts over time has holes then, so serial numbers, attempts in flight and workers are not kept.
+    #[must_use]
+    pub fn without(mut self, spans: &Arc<[(i64, i64)]>) -> Self {
+        self.choice.excluded = Arc::clone(spans);
+        (self.serials, self.pools, self.workers) = (false, false, false);
+        self
+    }
+
+    /// Did the request begin in a span that is left out?
+    fn is_excluded(&self, fields: &Fields<'_>, ms: Option<i64>) -> bool {
+        let Some(ms) = ms.filter(|_| !self.choice.excluded.is_empty()) else { return false };
+        let begun = request(fields, Some(ms)).map_or(ms, |request| request.start);
+        let at = self.choice.excluded.partition_point(|(_, to)| *to <= begun);
+        self.choice.excluded.get(at).is_some_and(|(from, _)| *from <= begun)
+    }
+
     /// Did the values of a line lie within the wanted span? Lines without a time do only when none was asked for.
     fn is_wanted(&self, ms: Option<i64>) -> bool {
         let Choice { since, until, .. } = self.choice;
@@ -188,7 +217,7 @@ impl Fold {
     ) -> Result<(), Mismatch> {
         let ms = self.time(fields).map_err(|reject| mismatch(reject, line_text))?;
         let summary = &mut self.summary;
-        if !recipe.is_wanted(ms) {
+        if !recipe.is_wanted(ms) || recipe.is_excluded(fields, ms) {
             // Still a line that must make sense.
             attempts(fields, |_| ()).map_err(|reject| mismatch(reject, line_text))?;
             summary.lines.filtered += 1;

@@ -22,6 +22,7 @@ mod lines;
 mod numbers;
 mod readme;
 mod recorded;
+mod steady;
 mod threads;
 mod tokenizer;
 mod util;

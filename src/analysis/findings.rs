@@ -58,6 +58,14 @@ pub(super) fn findings(
     found
 }
 
+/// In a part of the time that has holes serial numbers tell nothing: logging them is no advice.
+pub(super) fn say_numbers_are_not_used(findings: &mut [Finding]) {
+    for finding in findings.iter_mut().filter(|finding| finding.rule == "cannot_tell") {
+        "serial numbers tell of the whole log only: see the report without --exclude-warmup"
+            .clone_into(&mut finding.fix);
+    }
+}
+
 /// What a group is called in a sentence.
 fn name_of(upstream: &UpstreamReport) -> String {
     match (&upstream.name, upstream.peers.as_slice()) {

@@ -13,8 +13,8 @@ use crate::summary::{Merge, Summary};
 use findings::Evidence;
 use hit_rate::Row;
 use report::{
-    HitRate, InputStats, Latency, PeerReport, PerSecond, Period, Point, Report, Stats,
-    UpstreamReport,
+    Cold, HitRate, InputStats, Latency, PeerReport, PerSecond, Period, Point, Report, Stats,
+    UpstreamReport, UpstreamWarmup, Warmup,
 };
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,7 +81,16 @@ impl Default for Policy {
 
 /// Turns a summary into what is shown. The line accounting comes with the names of the sources, which a summary does
 /// not know.
-pub fn analyse(mut summary: Summary, input: InputStats, policy: &Policy) -> Report {
+pub fn analyse(summary: Summary, input: InputStats, policy: &Policy) -> Report {
+    analyse_with_cold(summary, input, policy).0
+}
+
+/// The same, and the times in which pools were cold, in order: each one, also of those that the report tells as a series.
+pub fn analyse_with_cold(
+    mut summary: Summary,
+    input: InputStats,
+    policy: &Policy,
+) -> (Report, Vec<Cold>) {
     let period = summary.span.get().map(|(from_ms, to_ms)| Period { from_ms, to_ms });
     let inputs = warmup::Inputs::take(&mut summary);
     let groups = group(summary.peers, policy);
@@ -127,8 +136,37 @@ pub fn analyse(mut summary: Summary, input: InputStats, policy: &Policy) -> Repo
         period,
     };
     let findings = findings::findings(&input, &total, &upstreams, evidence, policy);
-    let warmups = warmups.warmups;
-    Report { input, period, total, upstreams, warmups, findings, logs_serials }
+    let warmup::Found { warmups, cold, .. } = warmups;
+    (Report { input, period, total, upstreams, warmups, findings, logs_serials }, cold)
+}
+
+/// Findings about warm-ups.
+const OF_WARMUPS: [&str; 2] = ["never_warm", "reload_cost"];
+
+/// The report of a part of the time with the warm-ups of all of it, as far as they began after `since` (in milliseconds
+/// since the epoch): the part itself has holes where they were, or begins with one.
+pub fn with_warmups_of(whole: Report, mut part: Report, since: Option<i64>) -> Report {
+    let is_in = |warmup: &Warmup| since.is_none_or(|ms| warmup.start_ms >= ms || warmup.count > 1);
+    part.warmups = whole.warmups.into_iter().filter(is_in).collect();
+    // What all warm-ups together cost.
+    let costs: BTreeMap<String, Option<UpstreamWarmup>> = whole
+        .upstreams
+        .iter()
+        .map(|upstream| (name_of(upstream).to_owned(), upstream.warmup))
+        .collect();
+    for upstream in &mut part.upstreams {
+        let cost = costs.get(name_of(upstream)).copied().flatten();
+        upstream.warmup = cost.filter(|_| since.is_none());
+    }
+    part.findings.retain(|finding| !OF_WARMUPS.contains(&finding.rule));
+    if whole.logs_serials && !part.logs_serials {
+        findings::say_numbers_are_not_used(&mut part.findings);
+        part.logs_serials = true;
+    }
+    let of_whole = whole.findings.into_iter();
+    part.findings.extend(of_whole.filter(|finding| OF_WARMUPS.contains(&finding.rule)));
+    part.findings.sort_by_key(|finding| finding.severity);
+    part
 }
 
 /// Peers of one upstream.

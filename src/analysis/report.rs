@@ -130,6 +130,20 @@ pub enum Cause {
     Unknown,
 }
 
+/// A time in which pools were cold, in milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cold {
+    /// What emptied them.
+    pub cause: Cause,
+    /// Statistics alone say so.
+    pub suspected: bool,
+    /// When it began.
+    pub from_ms: i64,
+    /// When it was over, or else the end of the log, or when they were emptied again. At least a second later, even
+    /// where connects are too fast to show.
+    pub to_ms: i64,
+}
+
 /// A time in which pools had to be filled anew. Or many alike, at equal distances.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Warmup {

@@ -64,6 +64,7 @@ pub struct FormatArgs {
 }
 
 /// Arguments of `keepwarm report`.
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Reading the table:
   attempts   tries at a peer, retries too
@@ -136,13 +137,20 @@ pub struct ReportArgs {
     /// Leave out requests that ended before this time
     ///
     /// For example: 2h, '90 min ago', yesterday, 10:00, 2026-11-21, '2026-11-21 10:00 +01:00',
-    /// '21/Nov/2026:10:00:05 +0000', 1795226603.023. Local time, unless a zone is given.
+    /// '21/Nov/2026:10:00:05 +0000', 1795226603.023. Local time, unless a zone is given. Or `reload`, for the last time
+    /// that nginx started new workers; the logs are read twice for that.
     #[arg(long, value_name = "TIME", help_heading = "Choosing lines", allow_hyphen_values = true)]
     pub since: Option<String>,
 
     /// Leave out requests that ended at or after this time
     #[arg(long, value_name = "TIME", help_heading = "Choosing lines", allow_hyphen_values = true)]
     pub until: Option<String>,
+
+    /// Leave out requests that began while pools filled, after a reload or the like: reuse as it usually is
+    ///
+    /// The logs are read twice for that, so they can't be pipes. Serial numbers are not used, as they go on meanwhile.
+    #[arg(long, help_heading = "Choosing lines")]
+    pub exclude_warmup: bool,
 
     /// What a row stands for: an upstream, a peer, or a value of a variable that the log has, such as '$host'
     #[arg(

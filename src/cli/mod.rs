@@ -9,6 +9,7 @@ mod log_name;
 mod message;
 mod progress;
 mod report;
+mod steady;
 pub mod when;
 
 use crate::render::printable_lines;

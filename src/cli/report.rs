@@ -6,9 +6,9 @@ use super::latency;
 use super::log_name::log_of;
 use super::message::Messages;
 use super::progress::Progress;
-use super::{Exit, error_logs, to_stdout, when};
+use super::{Exit, error_logs, steady, to_stdout, when};
 use crate::analysis::report::{InputStats, Report, Severity};
-use crate::analysis::{Policy, Sort, analyse};
+use crate::analysis::{Policy, Sort, analyse_with_cold};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fold::{By, Choice, Recipe};
 use crate::input::{CHUNK, Source, discover, plan};
@@ -34,10 +34,11 @@ pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
     let mut latencies = latency::parse(&args.connect_latency)?;
     found.warnings.iter().for_each(|warning| messages.warning(warning));
     found.errors.iter().for_each(|error| messages.error(error));
+    steady::check(args, &found.sources)?;
     let (sources, recipes) = prepare(found.sources, &formats, &choice, messages)?;
     let events = error_logs::read(args, messages)?;
     let mut batch = read(args, &sources, &recipes, messages)?;
-    batch.summary.events = events;
+    batch.summary.events = events.clone();
     let input = input_stats(&sources, &batch);
     if input.matched == 0 {
         return if messages.had_errors() && input.lines == 0 {
@@ -67,7 +68,11 @@ pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
         number_takers: formats.number_takers(),
         utc_offset_seconds: i64::from(jiff::Zoned::now().offset().seconds()),
     };
-    let report = analyse(batch.summary, input, &policy);
+    let (mut report, cold) = analyse_with_cold(batch.summary, input, &policy);
+    if steady::is_wanted(args) {
+        let logs = steady::Logs { sources: &sources, recipes, events };
+        report = steady::part(args, logs, (report, &cold), &policy, messages)?;
+    }
     show(args, &report)?;
     let alert = report.findings.iter().any(|finding| finding.severity == Severity::Alert);
     Ok(match alert {
@@ -117,7 +122,8 @@ fn choice(args: &ReportArgs) -> Result<Choice> {
             Error::new(ErrorKind::Usage, format!("{flag}: {}", error.message())).with_hint(hint)
         })
     };
-    let (since, until) = (time("--since", &args.since)?, time("--until", &args.until)?);
+    let since = args.since.clone().filter(|_| !steady::is_since_reload(args));
+    let (since, until) = (time("--since", &since)?, time("--until", &args.until)?);
     if let (Some(since), Some(until)) = (since, until)
         && since >= until
     {
@@ -132,7 +138,7 @@ fn choice(args: &ReportArgs) -> Result<Choice> {
             format!("--min-hit-rate: expected 0 to 100, found: {}", args.min_hit_rate),
         ));
     }
-    Ok(Choice { by, group, since, until })
+    Ok(Choice { by, group, since, until, ..Choice::default() })
 }
 
 fn pattern(text: &str) -> Result<Regex> {
@@ -266,7 +272,7 @@ fn read(
     Ok(found)
 }
 
-fn input_stats(sources: &[Source], batch: &Batch) -> InputStats {
+pub(super) fn input_stats(sources: &[Source], batch: &Batch) -> InputStats {
     let lines = batch.summary.lines;
     InputStats {
         sources: sources.iter().map(|source| source.name().to_owned()).collect(),

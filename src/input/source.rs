@@ -76,6 +76,11 @@ impl Source {
         }
     }
 
+    /// Is it a file, that can be read as often as needed?
+    pub fn can_be_read_again(&self) -> bool {
+        matches!(self.kind, Kind::File(_))
+    }
+
     /// Stdin under the name the user gave it.
     pub(super) fn stdin(name: String) -> Result<(Self, Identity)> {
         let metadata = stdin().and_then(|file| file.metadata());

@@ -42,7 +42,7 @@ mod window;
 
 use told::Told;
 
-use super::report::{Cause, UpstreamWarmup, Warmup};
+use super::report::{Cause, Cold, UpstreamWarmup, Warmup};
 use crate::summary::Summary;
 use crate::summary::burst::Bursts;
 use crate::summary::events::Events;
@@ -105,6 +105,8 @@ pub(super) struct Found {
     pub(super) warmups: Vec<Warmup>,
     /// One per group.
     pub(super) upstreams: Vec<Option<UpstreamWarmup>>,
+    /// One per event, by time.
+    pub(super) cold: Vec<Cold>,
 }
 
 /// An event and its window.
@@ -114,6 +116,14 @@ struct Event {
     suspected: bool,
     evidence: Vec<&'static str>,
     window: Window,
+}
+
+impl Event {
+    fn cold(&self) -> Cold {
+        let Window { start, end, until, .. } = self.window;
+        let to_ms = end.unwrap_or(until).max(start + window::AT_ONCE_MS);
+        Cold { cause: self.cause, suspected: self.suspected, from_ms: start, to_ms }
+    }
 }
 
 /// Finds the warm-ups. The clock of error logs is `utc_offset_seconds` ahead of UTC where nothing better is known.
@@ -135,9 +145,10 @@ pub(super) fn find(
     events.extend(by_statistics(&events, &pace, &peers, by_pid));
     events.sort_by_key(|event| (event.window.start, event.cause));
     let (names, upstreams) = upstreams::upstreams(&events, groups, &peers, &pace);
+    let cold = events.iter().map(Event::cold).collect();
     let events = events.into_iter().zip(names);
     let warmups = events.map(|(event, names)| warmup(event, names, &pace)).collect();
-    Found { warmups: series::gather(warmups), upstreams }
+    Found { warmups: series::gather(warmups), upstreams, cold }
 }
 
 /// Events that workers and error logs tell of.

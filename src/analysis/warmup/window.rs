@@ -23,7 +23,7 @@ const MIN_CELLS: i64 = 2;
 const MAX_MS: i64 = 7_200_000;
 
 /// First attempts within this time of the start belong to the window, however short it is, in milliseconds.
-const AT_ONCE_MS: i64 = 1000;
+pub(super) const AT_ONCE_MS: i64 = 1000;
 
 /// A window in numbers. Times are milliseconds since the epoch.
 #[derive(Debug, Clone, PartialEq)]
