@@ -281,7 +281,8 @@ fn hidden_at_birth(family: &Family, stretches: &[Stretch], birth: Started) -> Gu
     let all = count(birth.undecided);
     let best = match (family.first, family.marks.first()) {
         (Some(first), Some(mark)) if first <= mark.serial => {
-            let missing = mark.serial - first + 1 - family.clients.count(first, mark.serial);
+            let numbers = (mark.serial - first).saturating_add(1);
+            let missing = numbers - family.clients.count(first, mark.serial);
             count(missing) - count(birth.failed) - count(birth.new_certain)
         }
         _ => hidden_like_neighbours(stretches, birth.undecided).best,
