@@ -71,7 +71,10 @@ pub(super) fn join(births: &mut Vec<Birth>, lives: &[Life<'_>], told: &[Told], p
             birth.evidence.dedup();
             continue;
         }
-        births.extend(alone(event, lives));
+        // What came before the first lines emptied no pool that this log shows: all of it is a beginning.
+        if event.from_ms - EARLIER_MS > period.0 {
+            births.extend(alone(event, lives));
+        }
     }
     births.sort_by_key(|birth| birth.at_ms);
 }
