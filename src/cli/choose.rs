@@ -2,7 +2,7 @@
 
 use super::args::FormatArgs;
 use super::message::Messages;
-use crate::detect::{Detected, detect, detect_among, prefix_for};
+use crate::detect::{Detected, detect, detect_among, prefix_for, zone_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Source, sample};
 use crate::log_format::{
@@ -25,6 +25,8 @@ pub(super) struct Chosen {
     pub(super) format: LogFormat,
     /// What stands in front of each line.
     pub(super) prefix: Option<Prefix>,
+    /// A moment, and the zone then; none where the log names none. See [`zone_of`].
+    pub(super) zone: Option<(i64, i64)>,
     /// What the user should know of it.
     pub(super) said: Said,
 }
@@ -100,18 +102,26 @@ impl Formats {
     /// The same for lines at hand.
     pub(super) fn choose_for(&self, name: &str, lines: &[&[u8]]) -> Result<Option<Chosen>> {
         let lines: Vec<&[u8]> = lines.iter().copied().filter(|line| !line.is_empty()).collect();
+        let mut found = self.format_of(name, &lines)?;
+        if let Some(chosen) = &mut found {
+            chosen.zone = zone_of(&chosen.format, chosen.prefix.as_ref(), &lines);
+        }
+        Ok(found)
+    }
+
+    fn format_of(&self, name: &str, lines: &[&[u8]]) -> Result<Option<Chosen>> {
         if let Some(format) = &self.given {
-            let prefix = prefix_for(name, format, &lines)?;
+            let prefix = prefix_for(name, format, lines)?;
             return Ok(Some(chosen(format.clone(), prefix, Said::default())));
         }
         if lines.is_empty() {
             return Ok(None);
         }
         if let Some(conf) = &self.conf {
-            return from_conf(conf, name, &lines).map(Some);
+            return from_conf(conf, name, lines).map(Some);
         }
-        let found = detect(name, &lines)?;
-        let how = format!("format detected: {}{}", shown(&found.format), misfits(&found, &lines));
+        let found = detect(name, lines)?;
+        let how = format!("format detected: {}{}", shown(&found.format), misfits(&found, lines));
         let mut said = Said { notes: vec![how], warnings: Vec::new() };
         if !found.rivals.is_empty() {
             let rivals = found.rivals.join(", ");
@@ -128,7 +138,7 @@ fn chosen(format: LogFormat, prefix: Option<Prefix>, mut said: Said) -> Chosen {
     if let Some(prefix) = &prefix {
         said.notes.push(format!("each line is read behind a {} prefix", prefix.name()));
     }
-    Chosen { format, prefix, said }
+    Chosen { format, prefix, zone: None, said }
 }
 
 /// What matters most of a derived format: without these a report says little.

@@ -16,15 +16,21 @@ const SAMPLE_BYTES: usize = 64 << 10;
 /// Lines of these that known prefixes are looked for in.
 const PREFIX_LINES: usize = 8;
 
-/// Reads all error logs. One that can't be read is said and the others go on.
+/// Reads all error logs. One that can't be read is said and the others go on. `zones` is what access logs tell of their
+/// zone: moments in milliseconds since the epoch, and seconds ahead of UTC.
 ///
 /// # Errors
 /// None that a user can cause.
-pub(super) fn read(args: &ReportArgs, messages: &mut Messages) -> Result<Events> {
+pub(super) fn read(
+    args: &ReportArgs,
+    zones: &[(i64, i64)],
+    messages: &mut Messages,
+) -> Result<Events> {
     let mut events = Events::default();
     if args.error_log.is_empty() {
         return Ok(events);
     }
+    zones.iter().for_each(|&(ms, offset)| events.record_zone(ms, offset));
     let found = discover(&args.error_log);
     found.warnings.iter().for_each(|warning| messages.warning(warning));
     found.errors.iter().for_each(|error| messages.error(error));

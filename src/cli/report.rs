@@ -35,8 +35,8 @@ pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
     found.warnings.iter().for_each(|warning| messages.warning(warning));
     found.errors.iter().for_each(|error| messages.error(error));
     steady::check(args, &found.sources)?;
-    let (sources, recipes) = prepare(found.sources, &formats, &choice, messages)?;
-    let events = error_logs::read(args, messages)?;
+    let (sources, recipes, zones) = prepare(found.sources, &formats, &choice, messages)?;
+    let events = error_logs::read(args, &zones, messages)?;
     let mut batch = read(args, &sources, &recipes, messages)?;
     batch.summary.events = events.clone();
     let input = input_stats(&sources, &batch);
@@ -153,14 +153,15 @@ fn pattern(text: &str) -> Result<Regex> {
         })
 }
 
-/// Finds the format of each source. A source without one, or an empty one, is said and left out.
+/// Finds the format of each source, and the zones that they name. A source without one, or an empty one, is said and left out.
 fn prepare(
     sources: Vec<Source>,
     formats: &Formats,
     choice: &Choice,
     messages: &mut Messages,
-) -> Result<(Vec<Source>, Vec<Recipe>)> {
+) -> Result<(Vec<Source>, Vec<Recipe>, Vec<(i64, i64)>)> {
     let mut kept = Vec::new();
+    let mut zones = Vec::new();
     let mut recipes = Vec::new();
     let mut said: BTreeMap<Said, Vec<String>> = BTreeMap::new();
     for source in sources {
@@ -170,7 +171,8 @@ fn prepare(
             None => Ok(None),
         });
         match chosen {
-            Ok(Some(Chosen { format, prefix, said: how })) => {
+            Ok(Some(Chosen { format, prefix, zone, said: how })) => {
+                zones.extend(zone);
                 said.entry(how).or_default().push(name.to_owned());
                 recipes.push(Recipe::new(&format, prefix, choice.clone(), &log_of(name)));
                 kept.push(source);
@@ -185,7 +187,7 @@ fn prepare(
     if kept.is_empty() && !messages.had_errors() {
         return Err(Error::new(ErrorKind::Input, "nothing to read: every input is empty"));
     }
-    Ok((kept, recipes))
+    Ok((kept, recipes, zones))
 }
 
 /// What some of `all` logs are called in a message.

@@ -7,6 +7,9 @@
 mod derive;
 mod foreign;
 mod labels;
+mod zone;
+
+pub use zone::zone_of;
 
 use crate::error::{Error, ErrorKind, Result, excerpt};
 use crate::log_format::variable::Field;

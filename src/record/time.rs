@@ -83,6 +83,31 @@ fn parse_iso(text: &[u8]) -> Option<i64> {
     Some(seconds + fraction)
 }
 
+/// How many seconds the zone that `$time_local` or `$time_iso8601` names is ahead of UTC; none where it names none.
+pub fn zone(text: &[u8]) -> Option<i64> {
+    if parse_local(text).is_some() {
+        return offset(text.get(21..)?);
+    }
+    parse_iso(text)?;
+    let from = text.iter().rposition(|byte| b"Z+-".contains(byte)).filter(|from| *from >= 19)?;
+    offset(&text[from..])
+}
+
+/// A zone in seconds ahead of UTC; none is UTC.
+fn offset(zone: &[u8]) -> Option<i64> {
+    match zone {
+        [] | b"Z" => Some(0),
+        [sign @ (b'+' | b'-'), digits @ ..] => {
+            let (hours, minutes) = match *digits {
+                [a, b, c, d] | [a, b, b':', c, d] => (number(&[a, b])?, number(&[c, d])?),
+                _ => return None,
+            };
+            Some((hours * 60 + minutes) * if *sign == b'-' { -60 } else { 60 })
+        }
+        _ => None,
+    }
+}
+
 /// Date, `hh:mm:ss` and zone to milliseconds.
 pub(super) fn at(year: i64, month: i64, day: i64, time: &[u8], zone: &[u8]) -> Option<i64> {
     let [h1, h2, b':', m1, m2, b':', s1, s2] = *time else { return None };
@@ -95,17 +120,7 @@ pub(super) fn at(year: i64, month: i64, day: i64, time: &[u8], zone: &[u8]) -> O
     if !in_range || year < 1970 {
         return None;
     }
-    let offset = match zone {
-        [] | b"Z" => 0,
-        [sign @ (b'+' | b'-'), digits @ ..] => {
-            let (hours, minutes) = match *digits {
-                [a, b, c, d] | [a, b, b':', c, d] => (number(&[a, b])?, number(&[c, d])?),
-                _ => return None,
-            };
-            (hours * 60 + minutes) * if *sign == b'-' { -60 } else { 60 }
-        }
-        _ => return None,
-    };
+    let offset = offset(zone)?;
     let days = days_since_1970(year, month, day);
     Some((days * 86_400 + hour * 3600 + minute * 60 + second - offset) * 1000)
 }
@@ -137,6 +152,22 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn zones_are_seconds_ahead_of_utc() {
+        for (text, seconds) in [
+            ("21/Nov/2026:02:03:23 +0000", Some(0)),
+            ("20/Nov/2026:21:33:23 -0430", Some(-16_200)),
+            ("2026-11-21T02:03:23+02:00", Some(7200)),
+            ("2026-11-21T02:03:23.123-03:30", Some(-12_600)),
+            ("2026-11-21T02:03:23Z", Some(0)),
+            ("2026-11-21T02:03:23", None),
+            ("1795226603.023", None),
+            ("-", None),
+        ] {
+            assert_eq!(zone(text.as_bytes()), seconds, "{text}");
+        }
+    }
 
     #[test]
     fn nginx_times_are_read() {

@@ -16,6 +16,8 @@ pub const MAX_EVENTS: usize = 100_000;
 pub struct Events {
     newest: BTreeSet<ErrorLogEvent>,
     is_cut: bool,
+    /// What access logs of the same hosts tell of their zone: one moment of each log.
+    zones: BTreeSet<(i64, i64)>,
 }
 
 impl Events {
@@ -29,6 +31,16 @@ impl Events {
             self.newest.pop_first();
             self.is_cut = true;
         }
+    }
+
+    /// Takes in that a zone was `utc_offset_seconds` ahead of UTC at `ms` since the epoch: error logs name none.
+    pub fn record_zone(&mut self, ms: i64, utc_offset_seconds: i64) {
+        self.zones.insert((ms, utc_offset_seconds));
+    }
+
+    /// What is known of zones, by time.
+    pub fn zones(&self) -> impl Iterator<Item = (i64, i64)> {
+        self.zones.iter().copied()
     }
 
     /// The events by time, and in the order of their kinds where they share a second.
@@ -50,6 +62,7 @@ impl Events {
 impl Merge for Events {
     fn merge(&mut self, other: Self) {
         self.is_cut |= other.is_cut;
+        self.zones.extend(other.zones);
         other.newest.into_iter().for_each(|event| self.record(event));
     }
 }

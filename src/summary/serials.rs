@@ -48,8 +48,8 @@ impl Merge for Started {
 pub struct Accepted {
     /// The largest number among them.
     pub newest: u64,
-    /// The smallest.
-    pub oldest: Smallest,
+    /// The smallest, and when that client was accepted, in milliseconds since the epoch: the first of a new counter.
+    pub oldest: Smallest<(u64, i64)>,
     /// The sum of all of them.
     pub sum: u128,
     /// Lines that told so.
@@ -125,7 +125,7 @@ impl Counter {
             None => self.unnumbered += 1,
         }
         if let Some(ms) = seen.accepted_ms {
-            let oldest = Smallest(Some(seen.serial));
+            let oldest = Smallest(Some((seen.serial, ms)));
             let (newest, sum) = (seen.serial, u128::from(seen.serial));
             self.clock.record(ms, Accepted { newest, oldest, sum, lines: 1 });
         }
@@ -148,22 +148,22 @@ impl Merge for Counter {
 
 /// The smallest number seen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Smallest(Option<u64>);
+pub struct Smallest<T = u64>(Option<T>);
 
-impl Smallest {
+impl<T: Ord + Copy> Smallest<T> {
     /// Takes in a number.
     #[inline]
-    pub fn record(&mut self, value: u64) {
+    pub fn record(&mut self, value: T) {
         self.0 = Some(self.0.map_or(value, |smallest| smallest.min(value)));
     }
 
     /// The number, if there was one.
-    pub fn get(self) -> Option<u64> {
+    pub fn get(self) -> Option<T> {
         self.0
     }
 }
 
-impl Merge for Smallest {
+impl<T: Ord + Copy + Default> Merge for Smallest<T> {
     fn merge(&mut self, other: Self) {
         if let Some(value) = other.0 {
             self.record(value);

@@ -23,6 +23,8 @@ pub struct Life {
     pub starts: Span,
     /// First and last line.
     pub ends: Span,
+    /// Lines that were written at a whole second: all, where the log tells no milliseconds.
+    pub whole_seconds: u64,
     /// The smallest `$connection` of a client whose first request is logged (`$connection_requests` is 1).
     pub first_serial: Smallest,
     /// Lines with `$connection_requests` of 1: clients that came while the log was written.
@@ -47,6 +49,7 @@ impl Life {
         self.lines += 1;
         self.starts.record(start);
         self.ends.record(end);
+        self.whole_seconds += u64::from(end % 1000 == 0);
         if let Some(serial) = serial {
             self.newest_serial = self.newest_serial.max(serial);
             self.oldest_serial.record(serial);
@@ -63,6 +66,7 @@ impl Merge for Life {
         self.lines += other.lines;
         self.starts.merge(other.starts);
         self.ends.merge(other.ends);
+        self.whole_seconds += other.whole_seconds;
         self.first_serial.merge(other.first_serial);
         self.clients += other.clients;
         self.oldest_serial.merge(other.oldest_serial);

@@ -27,14 +27,19 @@ const GRACE_MS: i64 = 1000;
 const MOMENT_MS: i64 = 500;
 const MOMENT_GAPS: i64 = 50;
 
-/// A restart lets no old worker overlap with a new one by more than the clock's slack, in milliseconds.
-const SLACK_MS: i64 = 5;
+/// No worker that begins later than this belongs to the same event.
+const MAX_MOMENT_MS: i64 = 3_600_000;
 
 /// Old workers go within this time after an upgrade, in milliseconds. Longer, it is a second nginx in the same log.
 const UPGRADE_MS: i64 = 600_000;
 
-/// Numbers of clients that are accepted at once may come out of order by so many.
+/// Numbers of clients that are accepted at once may come out of order by so many, and by those of this time in
+/// milliseconds.
 const UNORDERED: u64 = 256;
+const UNORDERED_MS: i64 = 200;
+
+/// A new master that is seen from its beginning has clients with smaller numbers than this.
+const BEGINNING: u64 = 64;
 
 /// Smaller numbers can't be told from each other.
 const MIN_NUMBER: u64 = 32;
@@ -115,6 +120,18 @@ fn moment(usual_gap: i64) -> i64 {
     MOMENT_MS.max(usual_gap.saturating_mul(MOMENT_GAPS))
 }
 
+/// How many numbers a client of the workers at `t` may be behind the newest one of those before, which may still accept
+/// some.
+fn unordered(old: &[&Life<'_>], t: i64) -> u64 {
+    let newest = old.iter().map(|life| life.newest_serial).max().unwrap_or(0);
+    let oldest = old.iter().filter_map(|life| life.oldest_serial).min().unwrap_or(newest);
+    let first = old.iter().map(|life| life.first).min().unwrap_or(t);
+    let last = old.iter().map(|life| life.last).max().unwrap_or(t);
+    let overlap = u64::try_from((last - t).max(0) + UNORDERED_MS).unwrap_or(0);
+    let lasted = u64::try_from((last - first).max(1)).unwrap_or(1);
+    UNORDERED.max((newest - oldest.min(newest)).saturating_mul(overlap) / lasted)
+}
+
 /// A log's lives, and its pace.
 struct Log<'a> {
     lives: &'a [Life<'a>],
@@ -156,12 +173,29 @@ impl Change<'_> {
         of.iter().map(|&at| &self.log.lives[at]).collect()
     }
 
-    /// The worker and those that begin with it.
+    /// The worker and those that begin with it: before the first of them ends.
     fn born(&self) -> Vec<usize> {
         let t = self.life().first;
+        let mut until = i64::MAX;
+        let mut born = Vec::new();
         let later = self.log.lives.iter().enumerate().skip(self.at).take(MAX_ALIVE);
-        let near = later.filter(|(_, life)| life.first - t <= moment(life.usual_gap()));
-        near.map(|(at, _)| at).collect()
+        for (at, life) in later.take_while(|(_, life)| life.first - t <= MAX_MOMENT_MS) {
+            if life.first > until {
+                break;
+            }
+            if life.first - t <= moment(life.usual_gap()) {
+                born.push(at);
+                if life.lines >= MIN_LINES {
+                    until = until.min(life.last);
+                }
+            }
+        }
+        born
+    }
+
+    /// How far times of these workers may be off.
+    fn slack(&self, old: &[&Life<'_>]) -> i64 {
+        old.iter().map(|life| life.slack).fold(self.life().slack, i64::max)
     }
 
     /// Numbers that begin anew: a restart or an upgrade.
@@ -182,15 +216,22 @@ impl Change<'_> {
         if few || self.lives(&self.going).iter().any(same) || !self.is_missed(&old) {
             return None;
         }
-        let newest: Option<Vec<u64>> = old.iter().map(|old| old.newest_before(t)).collect();
+        let slack = self.slack(&old);
+        // Of one that goes on the time is needed; of whole seconds, before the second.
+        let before = if slack < MOMENT_MS { t } else { t - slack };
+        let newest: Option<Vec<u64>> = old.iter().map(|old| old.newest_before(before)).collect();
         let newest = newest?;
         let falls = newest.iter().all(|&newest| number < newest / 2);
         if !falls || newest.iter().max().is_none_or(|&newest| newest < MIN_NUMBER) {
             return None;
         }
         let until = old.iter().map(|old| old.last).max()?;
+        if number > BEGINNING && t - until > moment(self.log.usual_gap) {
+            // It began where the log has a hole.
+            return None;
+        }
         let cause = match until - t {
-            overlap if overlap <= SLACK_MS => Cause::Restart,
+            overlap if overlap <= slack => Cause::Restart,
             overlap if overlap <= UPGRADE_MS => Cause::Upgrade,
             _ => return None,
         };
@@ -238,20 +279,21 @@ impl Change<'_> {
             || old.clients.min(new.clients) >= SINGLE_CLIENTS;
         let chance =
             !self.is_missed(&self.lives(&self.ended)) || !self.is_lacking(&self.lives(&born));
-        if !certain || chance || !new.follows(&old) || t - last > moment(self.log.usual_gap) {
+        let in_order = several || new.follows(&old);
+        if !certain || chance || !in_order || t - last > moment(self.log.usual_gap) {
             return None;
         }
-        let old_numbers = self.lives(&self.ended).iter().map(|old| old.newest_serial).max();
+        let ended = self.lives(&self.ended);
+        let slack = self.slack(&ended);
+        let old_numbers = ended.iter().map(|old| old.newest_serial).max();
         let new_number = self.lives(&born).iter().filter_map(|new| new.oldest_serial).min();
         let (cause, evidence) = match (old_numbers.filter(|&newest| newest > 0), new_number) {
-            (Some(old), Some(new)) if new + UNORDERED >= old && new > old / 2 => {
+            (Some(old), Some(new)) if new + unordered(&ended, t) >= old && new > old / 2 => {
                 (Cause::Reload, vec!["pid", "serial"])
             }
             (Some(_), Some(_)) => (Cause::Unknown, vec!["pid"]),
             // A new master comes when the old one is gone.
-            _ if self.lives(&self.ended).iter().any(|old| old.end > t + SLACK_MS) => {
-                (Cause::Reload, vec!["pid"])
-            }
+            _ if ended.iter().any(|old| old.end > t + slack) => (Cause::Reload, vec!["pid"]),
             _ => (Cause::Unknown, vec!["pid"]),
         };
         Some(Birth { at_ms: t, cause, evidence, born })
@@ -265,7 +307,8 @@ impl Change<'_> {
         let alone = others.take_while(|(_, life)| life.first - t <= GRACE_MS).count() == 0
             && self.lives(&self.going).iter().all(|going| t - going.first > GRACE_MS);
         // It can't be in its place before it is gone.
-        let close = t + SLACK_MS >= old.last && t - old.last <= moment(self.log.usual_gap);
+        let close =
+            t + self.slack(&[old]) >= old.last && t - old.last <= moment(self.log.usual_gap);
         let (was, is) = (Generation::of([old].into_iter()), Generation::of([new].into_iter()));
         let clients = old.clients.min(new.clients);
         let is_busy = old.usual_gap().max(new.usual_gap()) <= BUSY_GAP_MS;
@@ -277,7 +320,9 @@ impl Change<'_> {
                 || is_busy && clients >= BUSY_CLIENTS);
         let rises = match (old.newest_serial, new.first_serial.or(new.oldest_serial)) {
             (0, _) | (_, None) => true,
-            (newest, Some(number)) => number + UNORDERED >= newest && number > newest / 2,
+            (newest, Some(number)) => {
+                number + unordered(&[old], t) >= newest && number > newest / 2
+            }
         };
         (alone && close && enough && rises && is.follows(&was)).then(|| {
             let serial = (old.newest_serial > 0).then_some("serial");

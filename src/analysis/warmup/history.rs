@@ -7,7 +7,7 @@
 mod offset;
 mod story;
 
-pub use offset::{OffsetSource, utc_offset};
+pub use offset::{OffsetSource, Zone, zone};
 
 use crate::summary::events::Events;
 use story::Story;
@@ -44,14 +44,13 @@ pub struct Happened {
     pub version: Option<String>,
 }
 
-/// What happened, by time. `utc_offset_seconds` is how far the clock of the error log is ahead of UTC, see
-/// [`utc_offset`].
+/// What happened, by time. `zone` is that of the error log, see [`zone()`].
 ///
 /// Log rotation (USR1) and reloads that failed (`[emerg]` and no new workers) are nothing. Workers that start without
 /// anything that tells why are nothing either: the log begins in the middle of it.
-pub fn history(events: &Events, utc_offset_seconds: i64) -> Vec<Happened> {
+pub fn history(events: &Events, zone: &Zone) -> Vec<Happened> {
     let mut happened: Vec<Happened> =
-        Story::of(events).episodes().map(|episode| episode.happened(utc_offset_seconds)).collect();
+        Story::of(events).episodes().map(|episode| episode.happened(zone)).collect();
     happened.sort();
     happened
 }

@@ -16,6 +16,15 @@ const MIN_NUMBER: u64 = 64;
 /// Cells behind a fall that have to agree with it.
 const AGREEING: usize = 16;
 
+/// How far times may be off, in milliseconds: nginx caches its clock, and a client's line may be written a tick late.
+const SLACK_MS: i64 = 5;
+
+/// The same where the log has whole seconds.
+const SECOND_MS: i64 = 1000;
+
+/// Fewer lines may all lie at whole seconds by chance.
+const MIN_WHOLE: u64 = 8;
+
 /// One worker of one log. Times are milliseconds since the epoch.
 #[derive(Debug, Clone)]
 pub(super) struct Life<'a> {
@@ -41,6 +50,10 @@ pub(super) struct Life<'a> {
     pub(super) newest_serial: u64,
     /// Certainly new connections.
     pub(super) new_certain: u64,
+    /// How far its times may be off.
+    pub(super) slack: i64,
+    /// Its numbers begin anew, and it ended then or before: nothing tells when.
+    is_cut: bool,
     /// Its first moments, if they were kept.
     pub(super) early: Option<&'a Early>,
     counter: Option<&'a Counter>,
@@ -90,6 +103,7 @@ pub(super) fn lives<'a>(
     }
     let mut logs: Vec<Vec<Life<'a>>> = logs.into_values().collect();
     for lives in &mut logs {
+        end_together(lives);
         lives.sort_by_key(|life| (life.first, life.pid));
     }
     logs
@@ -114,6 +128,8 @@ fn of_worker<'a>(
         oldest_serial: life.oldest_serial.get(),
         newest_serial: life.newest_serial,
         new_certain: life.new_certain,
+        slack: slack(life.lines, life.whole_seconds),
+        is_cut: false,
         early: (life.early != Early::default()).then_some(&life.early),
         counter,
     })
@@ -135,9 +151,15 @@ fn of_counter<'a>(log: &'a str, counter: &'a Counter) -> Option<Life<'a>> {
         oldest_serial: counter.first_serial.get(),
         newest_serial: cells.iter().map(|(_, cell)| cell.newest).max()?,
         new_certain: 0,
+        slack: slack(counter.lines, counter.whole_seconds),
+        is_cut: false,
         early: None,
         counter: Some(counter),
     })
+}
+
+fn slack(lines: u64, whole_seconds: u64) -> i64 {
+    if lines >= MIN_WHOLE && lines == whole_seconds { SECOND_MS } else { SLACK_MS }
 }
 
 /// Cuts a life where its clients' numbers begin anew.
@@ -148,42 +170,70 @@ fn split(mut life: Life<'_>) -> Vec<Life<'_>> {
     let (width, cells) = counter.clock.to_vec();
     let mut parts = Vec::new();
     let mut rest = cells.as_slice();
-    while let Some(at) = fall(rest) {
+    // The first cell of the rest has numbers of the counter before, too.
+    let mut is_mixed = false;
+    while let Some((at, begun)) = fall(rest, is_mixed) {
         let (before, behind) = rest.split_at(at);
         let mut part = life.clone();
+        numbers(&mut part, before, is_mixed);
+        is_mixed = behind[0].1.newest > part.newest_serial / 2;
         // The last client that came: nothing tells when its last request was.
-        part.last = before.last().map_or(part.first, |(at, _)| at + width - 1);
+        let last = before.last().map_or(part.first, |(at, _)| at + width - 1);
+        part.last = if is_mixed { begun - 1 } else { last.min(begun - 1) };
         part.end = part.last;
-        numbers(&mut part, before);
+        part.is_cut = is_mixed;
+        if is_mixed {
+            part.newest_serial = part.newest_serial.max(behind[0].1.newest);
+        }
         parts.push(part);
-        numbers(&mut life, behind);
-        (life.first, life.early, life.new_certain) = (behind[0].0, None, 0);
+        numbers(&mut life, behind, is_mixed);
+        (life.first, life.early, life.new_certain) = (begun, None, 0);
         rest = behind;
     }
     parts.push(life);
     parts
 }
 
-/// What the clients of these cells tell.
-fn numbers(life: &mut Life<'_>, cells: &[(i64, Accepted)]) {
-    life.first_serial = cells.iter().filter_map(|(_, cell)| cell.oldest.get()).min();
+/// Workers whose numbers begin anew in the same cell of their clocks had one master, which ended before the first of them
+/// showed.
+fn end_together(lives: &mut [Life<'_>]) {
+    let mut cut: Vec<usize> = (0..lives.len()).filter(|&at| lives[at].is_cut).collect();
+    cut.sort_by_key(|&at| lives[at].last);
+    let mut earliest = i64::MIN;
+    for at in cut {
+        let life = &mut lives[at];
+        let width = life.counter.map_or(1, |counter| counter.clock.to_vec().0);
+        if life.last.div_euclid(width) != earliest.div_euclid(width) {
+            earliest = life.last;
+        }
+        (life.last, life.end) = (earliest.max(life.first), earliest.max(life.first));
+    }
+}
+
+/// What the clients of these cells tell. A mixed first cell tells nothing of the largest number.
+fn numbers(life: &mut Life<'_>, cells: &[(i64, Accepted)], is_mixed: bool) {
+    let oldest = cells.iter().filter_map(|(_, cell)| cell.oldest.get());
+    life.first_serial = oldest.map(|(number, _)| number).min();
     life.oldest_serial = life.first_serial;
-    life.newest_serial = cells.iter().map(|(_, cell)| cell.newest).max().unwrap_or(0);
+    let own = cells.iter().skip(usize::from(is_mixed));
+    life.newest_serial = own.map(|(_, cell)| cell.newest).max().unwrap_or(0);
     life.clients = cells.iter().map(|(_, cell)| cell.lines).sum();
     life.lines = life.clients;
 }
 
-/// The first cell in which numbers have begun anew, and stay small for a while.
-fn fall(cells: &[(i64, Accepted)]) -> Option<usize> {
+/// The first cell in which numbers have begun anew, and stay small for a while; and when the first client of these came.
+fn fall(cells: &[(i64, Accepted)], is_mixed: bool) -> Option<(usize, i64)> {
     let mut newest = 0;
-    for (at, (_, cell)) in cells.iter().enumerate() {
-        let oldest = cell.oldest.get().unwrap_or(cell.newest);
-        if newest >= MIN_NUMBER && oldest < newest / FALLS_TO {
+    for (at, (_, cell)) in cells.iter().enumerate().skip(usize::from(is_mixed)) {
+        if let Some((oldest, begun)) = cell.oldest.get()
+            && newest >= MIN_NUMBER
+            && oldest < newest / FALLS_TO
+        {
             let behind = cells[at + 1..].iter().take(AGREEING);
             let agree = behind.clone().filter(|(_, cell)| cell.newest < newest / 2).count();
             let all = behind.len();
             if all >= 3 && agree * 10 >= all * 9 {
-                return Some(at);
+                return Some((at, begun));
             }
         }
         newest = newest.max(cell.newest);

@@ -19,12 +19,11 @@
 //!
 //! # When it fails
 //!
-//! - Times of whole seconds leave open which of two workers came first: a restart may be told as an upgrade or a reload.
-//! - Where the same pids come again (containers) or none are logged, a restart is only as sharp as the cells of the serial
-//!   numbers' clock: seconds in a log of hours, minutes in one of a week.
-//! - Reloads that follow on each other within some fifty lines of one worker are told as one.
+//! - Times of whole seconds leave open which of two workers came first: an upgrade whose old workers go at once may be
+//!   told as a restart, and a reload without `$connection` as unknown.
+//! - Reloads between which a worker writes less than some ten lines may be told as one.
 //! - Pools that grow to a new peak of traffic open several connections at once, and may be suspected.
-//! - An error log tells no zone. Where no `$pid` of it is in the access log, the zone of this machine is taken.
+//! - An error log tells no zone. Where the access log names none and has no `$pid` of it, the zone of this machine is taken.
 //! - With pids that have wrapped around, or logs of which only some tell `$pid`, a reload may be suspected as a restart of a
 //!   backend.
 
@@ -37,6 +36,7 @@ mod scan;
 mod series;
 mod suspects;
 mod told;
+mod unite;
 mod upstreams;
 mod window;
 
@@ -56,9 +56,6 @@ use pace::Pace;
 use peers::Peers;
 use std::collections::BTreeMap;
 use window::Window;
-
-/// The same event in several logs of one nginx is seen at about the same time, in milliseconds.
-const SAME_MS: i64 = 120_000;
 
 /// Peers of each upstream, by address.
 pub(super) type Groups = [(Option<String>, BTreeMap<String, PeerSummary>)];
@@ -83,8 +80,8 @@ impl Inputs {
         }
     }
 
-    /// What error logs tell. They name no zone: that is taken from when workers show in the access logs, or else it is
-    /// `utc_offset_seconds`.
+    /// What error logs tell. They name no zone: that is the access logs', or taken from when workers show in those, or
+    /// else it is `utc_offset_seconds`.
     fn told(&self, utc_offset_seconds: i64) -> Vec<Told> {
         let mut spans: BTreeMap<u64, (i64, i64)> = BTreeMap::new();
         for (worker, life) in &self.workers {
@@ -93,8 +90,8 @@ impl Inputs {
                 *span = (span.0.min(first), span.1.max(last));
             }
         }
-        let (offset, _) = history::utc_offset(&self.events, None, &spans, utc_offset_seconds);
-        history::history(&self.events, offset).into_iter().filter_map(Told::of).collect()
+        let (zone, _) = history::zone(&self.events, &spans, utc_offset_seconds);
+        history::history(&self.events, &zone).into_iter().filter_map(Told::of).collect()
     }
 }
 
@@ -164,12 +161,17 @@ fn by_workers(logs: &[Vec<Life<'_>>], told: &[Told], pace: &Pace) -> Vec<Event> 
         lives.extend(log.iter().cloned());
     }
     found.sort_by_key(|birth| birth.at_ms);
-    unite(&mut found, &lives);
+    let mut found = unite::unite(found, &lives);
     told::join(&mut found, &lives, told, pace.period);
-    let starts: Vec<i64> = found.iter().map(|birth| birth.at_ms).collect();
-    let next = |at: usize| starts.get(at + 1).map_or(pace.period.1 + 1, |&next| next);
+    // What another nginx does empties none of these pools.
+    let next = |at: usize| {
+        let is_other = |next: &&Birth| !is_apart(&found[at], next, &lives);
+        let next = found[at + 1..].iter().find(is_other);
+        next.map_or(pace.period.1 + 1, |next| next.at_ms)
+    };
+    let nexts: Vec<i64> = (0..found.len()).map(next).collect();
     let window = |(at, birth): (usize, Birth)| {
-        let window = window::of_workers(&birth, &lives, pace, next(at));
+        let window = window::of_workers(&birth, &lives, pace, nexts[at]);
         let visible = window.is_visible.then_some("connect_time");
         let evidence = birth.evidence.into_iter().chain(visible).collect();
         Event { cause: birth.cause, suspected: false, evidence, window }
@@ -177,40 +179,11 @@ fn by_workers(logs: &[Vec<Life<'_>>], told: &[Told], pace: &Pace) -> Vec<Event> 
     found.into_iter().enumerate().map(window).collect()
 }
 
-/// Several logs of one nginx tell of the same workers.
-fn unite(found: &mut Vec<Birth>, lives: &[Life<'_>]) {
-    let pids = |birth: &Birth| -> Vec<Option<u64>> {
-        birth.born.iter().map(|&at| lives[at].pid).collect()
-    };
-    let mut united: Vec<Birth> = Vec::new();
-    for birth in found.drain(..) {
-        let near = united.iter_mut().rev().take_while(|other| birth.at_ms - other.at_ms <= SAME_MS);
-        let mine = pids(&birth);
-        let same = near.into_iter().find(|other| {
-            let is_other_log = other
-                .born
-                .iter()
-                .all(|&a| birth.born.iter().all(|&b| lives[a].log != lives[b].log));
-            is_other_log && pids(other).iter().any(|pid| pid.is_some() && mine.contains(pid))
-        });
-        match same {
-            Some(other) => {
-                // One that saw others go on knows more; one without a cause knows less.
-                let rank = |cause: Cause| match cause {
-                    Cause::WorkerExit => 0,
-                    Cause::Unknown => 2,
-                    _ => 1,
-                };
-                if rank(birth.cause) < rank(other.cause) {
-                    other.cause = birth.cause;
-                    other.evidence = birth.evidence;
-                }
-                other.born.extend(birth.born);
-            }
-            None => united.push(birth),
-        }
-    }
-    *found = united;
+/// Are these known to be of two logs?
+fn is_apart(one: &Birth, other: &Birth, lives: &[Life<'_>]) -> bool {
+    let logs = |birth: &Birth| birth.born.iter().map(|&at| lives[at].log).collect::<Vec<_>>();
+    let (ones, others) = (logs(one), logs(other));
+    !ones.is_empty() && !others.is_empty() && ones.iter().all(|log| !others.contains(log))
 }
 
 /// Bursts of new connections that none of the known events explains.

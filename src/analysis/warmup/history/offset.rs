@@ -1,6 +1,6 @@
 //! How far the clock of an error log is ahead of UTC: nginx stamps it in local time and names no zone.
 
-use crate::record::error_log::Kind;
+use crate::record::error_log::{Kind, LocalSecond};
 use crate::summary::events::Events;
 use std::collections::BTreeMap;
 
@@ -13,10 +13,40 @@ const STEPS: std::ops::RangeInclusive<i64> = -48..=56;
 /// A worker's first line is looked for within so many milliseconds of the second in which it started.
 const NEAR_MS: i64 = 2000;
 
+/// A zone over time: it changes twice a year where there is a summer time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zone {
+    /// Local seconds and the offset then, by time; never empty.
+    known: Vec<(i64, i64)>,
+}
+
+impl Zone {
+    /// One that is always so many seconds ahead of UTC.
+    pub fn fixed(utc_offset_seconds: i64) -> Self {
+        Zone { known: vec![(0, utc_offset_seconds)] }
+    }
+
+    /// Of moments in milliseconds since the epoch, and the offset then.
+    fn of(moments: impl Iterator<Item = (i64, i64)>) -> Option<Self> {
+        let local = |(ms, offset): (i64, i64)| (ms.div_euclid(1000).saturating_add(offset), offset);
+        let mut known: Vec<(i64, i64)> = moments.map(local).collect();
+        known.sort_unstable();
+        (!known.is_empty()).then_some(Zone { known })
+    }
+
+    /// Milliseconds since the epoch, by what is known nearest in time.
+    pub fn utc_ms(&self, at: LocalSecond) -> i64 {
+        let behind = self.known.partition_point(|(local, _)| *local < at.0);
+        let near = &self.known[behind.saturating_sub(1)..self.known.len().min(behind + 1)];
+        let nearest = near.iter().min_by_key(|(local, _)| local.abs_diff(at.0));
+        at.utc_ms(nearest.map_or(0, |(_, offset)| *offset))
+    }
+}
+
 /// What an offset was taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OffsetSource {
-    /// The access log names its zone, and was written on the same host.
+    /// Access logs name theirs, and were written on the same host.
     AccessLog,
     /// So many workers of `of` wrote their first line in the access log when the error log says that they started.
     Workers {
@@ -29,17 +59,16 @@ pub enum OffsetSource {
     Machine,
 }
 
-/// The offset of the error log's clock in seconds, and where it is from.
+/// The zone of the error log's clock, and where it is from.
 ///
-/// `logged` is the offset that `$time_local` or `$time_iso8601` names. `workers` holds the first and last line in the
-/// access log of each `$pid`, in milliseconds since the epoch. `machine` is the offset of this machine.
-pub fn utc_offset(
+/// `workers` holds the first and last line in the access log of each `$pid`, in milliseconds since the epoch. `machine` is
+/// the offset of this machine in seconds.
+pub fn zone(
     events: &Events,
-    logged: Option<i64>,
     workers: &BTreeMap<u64, (i64, i64)>,
     machine: i64,
-) -> (i64, OffsetSource) {
-    if let Some(logged) = logged {
+) -> (Zone, OffsetSource) {
+    if let Some(logged) = Zone::of(events.zones()) {
         return (logged, OffsetSource::AccessLog);
     }
     let mut of = 0;
@@ -60,8 +89,8 @@ pub fn utc_offset(
         Some((steps, fit))
             if fit * 10 >= of && fits.values().filter(|other| **other == fit).count() == 1 =>
         {
-            (steps * STEP_MS / 1000, OffsetSource::Workers { fit, of })
+            (Zone::fixed(steps * STEP_MS / 1000), OffsetSource::Workers { fit, of })
         }
-        _ => (machine, OffsetSource::Machine),
+        _ => (Zone::fixed(machine), OffsetSource::Machine),
     }
 }

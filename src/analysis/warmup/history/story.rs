@@ -1,6 +1,6 @@
 //! Events taken in one by one, and what they have told so far.
 
-use super::{Cause, Happened};
+use super::{Cause, Happened, Zone};
 use crate::record::error_log::{ErrorLogEvent, Kind, LocalSecond};
 use crate::summary::events::Events;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,10 +32,10 @@ pub(super) struct Episode {
 }
 
 impl Episode {
-    pub(super) fn happened(self, offset: i64) -> Happened {
+    pub(super) fn happened(self, zone: &Zone) -> Happened {
         Happened {
-            from_ms: LocalSecond(self.from).utc_ms(offset),
-            to_ms: LocalSecond(self.to + 1).utc_ms(offset),
+            from_ms: zone.utc_ms(LocalSecond(self.from)),
+            to_ms: zone.utc_ms(LocalSecond(self.to)) + 1000,
             cause: self.cause,
             pids_gone: self.gone.difference(&self.started).copied().collect(),
             pids_started: self.started.into_iter().collect(),

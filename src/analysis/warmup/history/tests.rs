@@ -1,5 +1,5 @@
 use super::*;
-use crate::record::error_log::ErrorLog;
+use crate::record::error_log::{ErrorLog, LocalSecond};
 use crate::summary::Merge;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ fn told(happened: &[Happened]) -> Vec<String> {
 }
 
 fn told_by(text: &str) -> Vec<String> {
-    told(&history(&events(text), 0))
+    told(&history(&events(text), &Zone::fixed(0)))
 }
 
 /// Lines `second [level] pid: text` as nginx writes them, at 01:00:00 and so many seconds.
@@ -114,7 +114,7 @@ fn recorded_logs_tell_what_was_done() {
         assert_eq!(told_by(text), expected);
         let mut twice = events(text);
         twice.merge(events(text));
-        assert_eq!(told(&history(&twice, 0)), expected, "the same log given twice");
+        assert_eq!(told(&history(&twice, &Zone::fixed(0))), expected, "the same log given twice");
     }
 }
 
@@ -279,7 +279,7 @@ fn old_workers_are_those_of_the_reload_though_their_start_is_in_an_older_log() {
 
 #[test]
 fn local_time_becomes_utc() {
-    let happened = history(&events(CRASH), 3600);
+    let happened = history(&events(CRASH), &Zone::fixed(3600));
     assert_eq!(told(&happened)[1], "00:47:51-00:47:52 WorkerExit +17768 -17765");
     assert_eq!(happened[1].from_ms, 1_795_222_071_000);
 }
@@ -294,22 +294,37 @@ fn the_offset_is_the_one_at_which_workers_begin_when_they_were_started() {
         BTreeMap::from([line(17715, 20), line(17716, 999), line(17719, 3900), line(17722, 19_000)])
     };
     for hours in [0, -43_200, 50_400, 20_700, 3600] {
-        let found = utc_offset(&events, None, &workers(hours * 1000), 7200);
-        assert_eq!(found, (hours, OffsetSource::Workers { fit: 3, of: 4 }), "{hours}");
+        let found = zone(&events, &workers(hours * 1000), 7200);
+        assert_eq!(found, (Zone::fixed(hours), OffsetSource::Workers { fit: 3, of: 4 }), "{hours}");
     }
-    assert_eq!(utc_offset(&events, Some(60), &workers(0), 7200), (60, OffsetSource::AccessLog));
-    let machine = (7200, OffsetSource::Machine);
-    assert_eq!(utc_offset(&events, None, &BTreeMap::new(), 7200), machine);
-    assert_eq!(
-        utc_offset(&events, None, &workers(60_000), 7200),
-        machine,
-        "no zone is a minute off"
-    );
-    assert_eq!(utc_offset(&events, None, &workers(54_000_000), 7200), machine, "nor 15 hours");
+    let mut zoned = events.clone();
+    zoned.record_zone(utc, 60);
+    let logged = (Zone::fixed(60), OffsetSource::AccessLog);
+    assert_eq!(zone(&zoned, &workers(0), 7200).1, logged.1);
+    assert_eq!(zone(&zoned, &workers(0), 7200).0.utc_ms(LocalSecond(60)), 0);
+    let machine = (Zone::fixed(7200), OffsetSource::Machine);
+    assert_eq!(zone(&events, &BTreeMap::new(), 7200), machine);
+    assert_eq!(zone(&events, &workers(60_000), 7200), machine, "no zone is a minute off");
+    assert_eq!(zone(&events, &workers(54_000_000), 7200), machine, "nor 15 hours");
     let wild = BTreeMap::from([(17715, (i64::MIN, i64::MAX)), (17716, (i64::MAX, i64::MIN))]);
-    assert_eq!(utc_offset(&events, None, &wild, 7200), machine);
+    assert_eq!(zone(&events, &wild, 7200), machine);
     let torn = BTreeMap::from([(17715, (utc, utc)), (17716, (utc - 3_600_000, utc))]);
-    assert_eq!(utc_offset(&events, None, &torn, 7200), machine, "two zones fit equally well");
+    assert_eq!(zone(&events, &torn, 7200), machine, "two zones fit equally well");
+}
+
+#[test]
+fn a_zone_with_summer_time_is_that_of_the_nearest_log() {
+    let mut events = Events::default();
+    let hour = 3_600_000;
+    events.record_zone(100 * hour, 7200);
+    events.record_zone(200 * hour, 3600);
+    let (zone, _) = zone(&events, &BTreeMap::new(), 0);
+    assert_eq!(zone.utc_ms(LocalSecond(110 * 3600)), 108 * hour);
+    assert_eq!(zone.utc_ms(LocalSecond(190 * 3600)), 189 * hour);
+    assert_eq!(
+        zone.utc_ms(LocalSecond(i64::MIN / 4000)),
+        LocalSecond(i64::MIN / 4000).utc_ms(7200)
+    );
 }
 
 fn any_line() -> impl Strategy<Value = (u32, &'static str, u32, String)> {
@@ -338,10 +353,10 @@ proptest! {
                 lines.iter().map(|(at, level, pid, text)| (*at, *level, *pid, text.as_str())).collect();
             log(&lines)
         };
-        let happened = history(&events(&text(&lines)), 0);
+        let happened = history(&events(&text(&lines)), &Zone::fixed(0));
         let mut backwards = lines.clone();
         backwards.reverse();
-        prop_assert_eq!(&history(&events(&text(&backwards)), 0), &happened);
+        prop_assert_eq!(&history(&events(&text(&backwards)), &Zone::fixed(0)), &happened);
         prop_assert!(happened.is_sorted());
         prop_assert!(happened.len() <= lines.len());
         for one in &happened {
