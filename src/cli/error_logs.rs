@@ -16,21 +16,26 @@ const SAMPLE_BYTES: usize = 64 << 10;
 /// Lines of these that known prefixes are looked for in.
 const PREFIX_LINES: usize = 8;
 
-/// Reads all error logs. One that can't be read is said and the others go on. `zones` is what access logs tell of their
-/// zone: moments in milliseconds since the epoch, and seconds ahead of UTC.
-///
+/// What access logs tell of the clock that error logs were stamped by.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    /// Moments in milliseconds since the epoch, and how many seconds the zone was ahead of UTC then.
+    pub(super) zones: Vec<(i64, i64)>,
+    /// One of them logs `$pid`, so that workers show when they began.
+    pub(super) has_pids: bool,
+}
+
+/// Reads all error logs. One that can't be read is said and the others go on.
 /// # Errors
 /// None that a user can cause.
-pub(super) fn read(
-    args: &ReportArgs,
-    zones: &[(i64, i64)],
-    messages: &mut Messages,
-) -> Result<Events> {
+pub(super) fn read(args: &ReportArgs, clock: &Clock, messages: &mut Messages) -> Result<Events> {
     let mut events = Events::default();
     if args.error_log.is_empty() {
         return Ok(events);
     }
-    zones.iter().for_each(|&(ms, offset)| events.record_zone(ms, offset));
+    for &(ms, offset) in &clock.zones {
+        events.record_zone(ms, offset);
+    }
     let found = discover(&args.error_log);
     found.warnings.iter().for_each(|warning| messages.warning(warning));
     found.errors.iter().for_each(|error| messages.error(error));
@@ -47,6 +52,11 @@ pub(super) fn read(
         messages.warning(&format!(
             "more than {MAX_EVENTS} reloads, restarts and workers in the error logs: only the newest are used"
         ));
+    }
+    if clock.zones.is_empty() && !clock.has_pids && !events.is_empty() {
+        messages.note(
+            "error logs name no zone, nor do these access logs ($time_local, $time_iso8601): this machine's is taken",
+        );
     }
     let told_at_error =
         |kind: &Kind| matches!(kind, Kind::WorkerKilled { .. } | Kind::FailedReload);

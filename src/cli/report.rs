@@ -2,6 +2,7 @@
 
 use super::args::{Color, Output, ReportArgs, SortBy};
 use super::choose::{Chosen, Formats, Said};
+use super::error_logs::Clock;
 use super::latency;
 use super::log_name::log_of;
 use super::message::Messages;
@@ -35,8 +36,8 @@ pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
     found.warnings.iter().for_each(|warning| messages.warning(warning));
     found.errors.iter().for_each(|error| messages.error(error));
     steady::check(args, &found.sources)?;
-    let (sources, recipes, zones) = prepare(found.sources, &formats, &choice, messages)?;
-    let events = error_logs::read(args, &zones, messages)?;
+    let Prepared { sources, recipes, clock } = prepare(found.sources, &formats, &choice, messages)?;
+    let events = error_logs::read(args, &clock, messages)?;
     let mut batch = read(args, &sources, &recipes, messages)?;
     batch.summary.events = events.clone();
     let input = input_stats(&sources, &batch);
@@ -153,15 +154,23 @@ fn pattern(text: &str) -> Result<Regex> {
         })
 }
 
-/// Finds the format of each source, and the zones that they name. A source without one, or an empty one, is said and left out.
+/// What is going to be read, and how.
+struct Prepared {
+    sources: Vec<Source>,
+    /// One per source.
+    recipes: Vec<Recipe>,
+    clock: Clock,
+}
+
+/// Finds the format of each source. A source without one, or an empty one, is said and left out.
 fn prepare(
     sources: Vec<Source>,
     formats: &Formats,
     choice: &Choice,
     messages: &mut Messages,
-) -> Result<(Vec<Source>, Vec<Recipe>, Vec<(i64, i64)>)> {
+) -> Result<Prepared> {
     let mut kept = Vec::new();
-    let mut zones = Vec::new();
+    let mut clock = Clock::default();
     let mut recipes = Vec::new();
     let mut said: BTreeMap<Said, Vec<String>> = BTreeMap::new();
     for source in sources {
@@ -172,7 +181,8 @@ fn prepare(
         });
         match chosen {
             Ok(Some(Chosen { format, prefix, zone, said: how })) => {
-                zones.extend(zone);
+                clock.zones.extend(zone);
+                clock.has_pids |= format.logs("pid");
                 said.entry(how).or_default().push(name.to_owned());
                 recipes.push(Recipe::new(&format, prefix, choice.clone(), &log_of(name)));
                 kept.push(source);
@@ -187,7 +197,7 @@ fn prepare(
     if kept.is_empty() && !messages.had_errors() {
         return Err(Error::new(ErrorKind::Input, "nothing to read: every input is empty"));
     }
-    Ok((kept, recipes, zones))
+    Ok(Prepared { sources: kept, recipes, clock })
 }
 
 /// What some of `all` logs are called in a message.

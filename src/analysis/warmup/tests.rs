@@ -6,6 +6,8 @@ use crate::analysis::{Policy, analyse};
 use crate::fold::{Choice, Fold, Recipe};
 use crate::log_format::{Escape, LogFormat};
 
+mod hard;
+
 const FORMAT: &str = "$msec $request_time $pid $connection $connection_requests up=$proxy_host \"$upstream_addr\" \
                       \"$upstream_connect_time\" \"$upstream_response_time\"";
 
