@@ -141,11 +141,12 @@ impl Recipe {
 
     /// The same without the requests that began in these spans, as of [`Choice::excluded`].
     ///
-    /// What counts over time has holes then, so serial numbers, attempts in flight and workers are not kept.
+    /// Attempts in flight and workers have lives over all of the time, so these are not kept. Of serial numbers those of
+    /// clients are kept, so that none is taken for an upstream's.
     #[must_use]
     pub fn without(mut self, spans: &Arc<[(i64, i64)]>) -> Self {
         self.choice.excluded = Arc::clone(spans);
-        (self.serials, self.pools, self.workers) = (false, false, false);
+        (self.pools, self.workers) = (false, false);
         self
     }
 
@@ -216,13 +217,18 @@ impl Fold {
         fields: &Fields<'_>,
     ) -> Result<(), Mismatch> {
         let ms = self.time(fields).map_err(|reject| mismatch(reject, line_text))?;
-        let summary = &mut self.summary;
-        if !recipe.is_wanted(ms) || recipe.is_excluded(fields, ms) {
+        let is_wanted = recipe.is_wanted(ms);
+        if !is_wanted || recipe.is_excluded(fields, ms) {
             // Still a line that must make sense.
             attempts(fields, |_| ()).map_err(|reject| mismatch(reject, line_text))?;
-            summary.lines.filtered += 1;
+            if is_wanted {
+                self.excluded(recipe, fields, ms);
+            } else {
+                self.summary.lines.filtered += 1;
+            }
             return Ok(());
         }
+        let summary = &mut self.summary;
         let name = group_name(&recipe.choice, fields);
         let request = if recipe.serials || recipe.pools || recipe.workers {
             request(fields, ms)
@@ -233,11 +239,7 @@ impl Fold {
         let gap = request.filter(|_| recipe.pools).map(|request| request.gap(fields));
         let line = recipe.workers.then(|| request.or_else(|| line_alone(fields, ms))).flatten();
         let worker = request.filter(|_| recipe.pools).or(line);
-        let log = if recipe.by_host {
-            self.hosts.log_of(&recipe.log, fields.get(Field::Group).unwrap_or_default())
-        } else {
-            &recipe.log
-        };
+        let log = self.hosts.log_of(recipe, fields);
         let worker = worker.map(|request| self.known.of(log, request.pid));
         let is_detailed = summary.is_detailed();
         let Summary { peers, serials, workers, bursts, .. } = summary;
@@ -294,6 +296,20 @@ impl Fold {
             summary.span.record(ms);
         }
         Ok(())
+    }
+
+    /// A line whose request began in a span that is left out: only its client's number is kept.
+    #[cold]
+    fn excluded(&mut self, recipe: &Recipe, fields: &Fields<'_>, ms: Option<i64>) {
+        self.summary.lines.excluded += 1;
+        if recipe.serials
+            && let Some(request) = request(fields, ms)
+            && let Some(seen) = request.seen(fields)
+            && let log = self.hosts.log_of(recipe, fields)
+            && let Some(counter) = self.summary.serials.counter(log, request.pid)
+        {
+            counter.record(seen);
+        }
     }
 
     /// When the line was written; none where the format does not tell. A JSON line may hold the most exact time empty.

@@ -19,6 +19,7 @@ use report::{
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// What the operator expects, and what is known besides the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,9 @@ pub struct Policy {
     pub number_takers: Vec<&'static str>,
     /// How far the clock of this machine is ahead of UTC, in seconds: the last resort for error logs, which tell no zone.
     pub utc_offset_seconds: i64,
+    /// Requests that began in these spans are not in the summary, though their clients' numbers are, see
+    /// [`crate::fold::Choice::excluded`].
+    pub excluded: Arc<[(i64, i64)]>,
 }
 
 impl Policy {
@@ -75,6 +79,7 @@ impl Default for Policy {
             connect_latency: BTreeMap::new(),
             number_takers: Vec::new(),
             utc_offset_seconds: 0,
+            excluded: Arc::default(),
         }
     }
 }
@@ -105,7 +110,7 @@ pub fn analyse_with_cold(
             peers.iter().map(|(addr, peer)| row((addr.as_str(), peer))).collect()
         })
         .collect();
-    let rates = hit_rate::rates(&summary.serials, &peers, policy.number_takers.is_empty());
+    let rates = hit_rate::rates(&summary.serials, &peers, policy);
     let logs_serials = !summary.serials.sorted().is_empty();
     let warmups = warmup::find(&inputs, &summary.serials, &groups, policy.utc_offset_seconds);
     let mut total = PeerSummary::default();

@@ -19,7 +19,7 @@ pub struct Report {
     pub logs_serials: bool,
 }
 
-/// Line accounting: `lines = matched + malformed + too_long + filtered`, and `matched` includes `without_upstream`.
+/// Line accounting: `lines = matched + malformed + too_long + filtered + excluded`, and `matched` includes `without_upstream`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InputStats {
     /// The sources in sorted order, as the user named them.
@@ -38,6 +38,8 @@ pub struct InputStats {
     pub too_long: u64,
     /// Lines that fit but lie outside `--since` and `--until`.
     pub filtered: u64,
+    /// Lines that fit, of requests that began in a warm-up (`--exclude-warmup`).
+    pub excluded: u64,
     /// The first line that does not fit, in the order of the sources' names.
     pub first_malformed: Option<MalformedLine>,
 }

@@ -21,6 +21,7 @@ use regex_automata::meta::Regex;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write, stdin, stdout};
+use std::sync::Arc;
 
 /// Runs the command.
 ///
@@ -68,6 +69,7 @@ pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
         connect_latency: latencies,
         number_takers: formats.number_takers(),
         utc_offset_seconds: i64::from(jiff::Zoned::now().offset().seconds()),
+        excluded: Arc::default(),
     };
     let (mut report, cold) = analyse_with_cold(batch.summary, input, &policy);
     if steady::is_wanted(args) {
@@ -295,6 +297,7 @@ pub(super) fn input_stats(sources: &[Source], batch: &Batch) -> InputStats {
         malformed: lines.malformed,
         too_long: lines.too_long,
         filtered: lines.filtered,
+        excluded: lines.excluded,
         first_malformed: batch.first_malformed.clone(),
     }
 }

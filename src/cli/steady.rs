@@ -78,6 +78,8 @@ pub(super) fn part(
         if args.exclude_warmup { recipe.without(&spans) } else { recipe }
     });
     let recipes: Vec<Recipe> = chosen.collect();
+    let excluded = if args.exclude_warmup { Arc::clone(&spans) } else { Arc::default() };
+    let policy = &Policy { excluded, ..policy.clone() };
     let tasks = plan(logs.sources, args.chunk.unwrap_or(CHUNK));
     // What was odd about the logs has been said, and malformed lines were kept.
     let mut batch = batch_watched(&tasks, &recipes, args.threads, None, &|_| ())?;

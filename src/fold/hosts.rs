@@ -1,5 +1,8 @@
 //! One log name per host, for logs in which several hosts' lines stand.
 
+use super::Recipe;
+use crate::log_format::variable::Field;
+use crate::tokenizer::Fields;
 use std::sync::Arc;
 
 /// Most hosts that are remembered. Lines of more come as well, only slower.
@@ -16,9 +19,21 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    /// The name under which a log's lines of one host are kept.
+    /// The name under which a line is kept: that of its log, or that of its log and host.
     #[inline]
-    pub(super) fn log_of(&mut self, log: &Arc<str>, host: &[u8]) -> &Arc<str> {
+    pub(super) fn log_of<'a>(
+        &'a mut self,
+        recipe: &'a Recipe,
+        fields: &Fields<'_>,
+    ) -> &'a Arc<str> {
+        if recipe.by_host {
+            self.log_of_host(&recipe.log, fields.get(Field::Group).unwrap_or_default())
+        } else {
+            &recipe.log
+        }
+    }
+
+    fn log_of_host(&mut self, log: &Arc<str>, host: &[u8]) -> &Arc<str> {
         if !self.known.get(self.last).is_some_and(|known| is(known, log, host)) {
             self.last = self.find(log, host);
         }

@@ -22,6 +22,9 @@ pub(super) fn summary(report: &Report) -> String {
     if input.filtered > 0 {
         parts.push(counted(input.filtered, "outside --since and --until"));
     }
+    if input.excluded > 0 {
+        parts.push(counted(input.excluded, "left out (warm-ups)"));
+    }
     parts.join(", ")
 }
 

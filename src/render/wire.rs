@@ -39,6 +39,7 @@ struct Input<'a> {
     malformed: u64,
     too_long: u64,
     filtered: u64,
+    excluded: u64,
     first_malformed: Option<MalformedLine<'a>>,
 }
 
@@ -191,6 +192,7 @@ impl<'a> From<&'a report::InputStats> for Input<'a> {
             malformed: input.malformed,
             too_long: input.too_long,
             filtered: input.filtered,
+            excluded: input.excluded,
             first_malformed: input.first_malformed.as_ref().map(|first| MalformedLine {
                 source: &first.source,
                 line: first.line,

@@ -50,6 +50,8 @@ pub struct LineCounts {
     pub too_long: u64,
     /// Lines outside the wanted span of time.
     pub filtered: u64,
+    /// Lines of requests that began while pools were cold, where these are left out.
+    pub excluded: u64,
 }
 
 impl Merge for LineCounts {
@@ -61,6 +63,7 @@ impl Merge for LineCounts {
         self.malformed += other.malformed;
         self.too_long += other.too_long;
         self.filtered += other.filtered;
+        self.excluded += other.excluded;
     }
 }
 

@@ -86,6 +86,7 @@ mod split;
 mod ticks;
 
 use super::report::HitRate;
+use crate::analysis::Policy;
 use crate::summary::peer::PeerSummary;
 use crate::summary::serials::Serials;
 use peer::Peer;
@@ -178,15 +179,14 @@ pub(super) struct Rates {
     pub(super) silent_per_second: Option<f64>,
 }
 
-/// Judges all peers of all upstreams together: serial numbers tell of the whole log only. `all_logged`: nothing is known
-/// to take numbers and to write no line.
-pub(super) fn rates(serials: &Serials, upstreams: &[Vec<Row<'_>>], all_logged: bool) -> Rates {
+/// Judges all peers of all upstreams together: serial numbers tell of the whole log only.
+pub(super) fn rates(serials: &Serials, upstreams: &[Vec<Row<'_>>], policy: &Policy) -> Rates {
     let rows: Vec<&Row<'_>> = upstreams.iter().flatten().collect();
     let mut peers: Vec<Peer> = rows.iter().map(|row| Peer::of(row)).collect();
     let alone = peers.clone();
-    let mut account = Account::of(serials);
+    let mut account = Account::of(serials, &policy.excluded);
     if let Some(account) = &mut account {
-        account.is_numbered &= all_logged;
+        account.is_numbered &= policy.number_takers.is_empty();
     }
     let shared = learn_pools(&mut peers, &rows, account.as_ref().map_or(&[], |all| &all.kin));
     let mut total = sum(&peers);

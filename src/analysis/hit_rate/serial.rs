@@ -100,8 +100,9 @@ pub(super) fn count(n: u64) -> f64 {
 }
 
 impl Account {
-    /// Keeps the account; none where serial numbers are not logged, or too few clients came.
-    pub(super) fn of(serials: &Serials) -> Option<Account> {
+    /// Keeps the account; none where serial numbers are not logged, or too few clients came. Attempts that began in one of
+    /// the `excluded` spans are not in it.
+    pub(super) fn of(serials: &Serials, excluded: &[(i64, i64)]) -> Option<Account> {
         let counters = serials.sorted();
         let overflow = counters.iter().any(|(_, _, counter)| counter.clients.is_overflown());
         if overflow {
@@ -125,7 +126,7 @@ impl Account {
         account.counters = families.len();
         account.parallel = run_in_parallel(&families);
         for family in &families {
-            account.add(family, slack);
+            account.add(family, slack, excluded);
             account.kin.extend(family.kin.clone());
         }
         account.stretches.sort_by_key(|stretch| (stretch.from.ms, stretch.from.serial));
@@ -142,12 +143,16 @@ impl Account {
         self.stretches.iter().map(Stretch::hidden).sum()
     }
 
-    fn add(&mut self, family: &Family, slack: i64) {
+    fn add(&mut self, family: &Family, slack: i64, excluded: &[(i64, i64)]) {
         let mut stretches = Vec::new();
         let mut left: Started = total(family.starts.values());
         let usual = usual_distance(family);
         for pair in family.marks.windows(2) {
             let &[from, to] = pair else { continue };
+            let at = excluded.partition_point(|(_, end)| *end < from.ms - slack);
+            if excluded.get(at).is_some_and(|(begin, _)| *begin <= to.ms + slack) {
+                continue;
+            }
             let drawn = to.serial - from.serial;
             let missing = drawn - family.clients.count(from.serial + 1, to.serial);
             let mut stretch = Stretch { from, to, missing, started: Started::default() };

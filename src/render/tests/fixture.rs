@@ -70,6 +70,7 @@ pub(super) fn mixed() -> Report {
             malformed: 10,
             too_long: 1,
             filtered: 2,
+            excluded: 3,
             first_malformed: Some(MalformedLine {
                 source: "access.log".to_owned(),
                 line: 17,
@@ -294,9 +295,10 @@ fn any_text() -> impl Strategy<Value = String> {
 
 fn any_input() -> impl Strategy<Value = InputStats> {
     let first = (any_text(), any::<u64>(), any::<u64>(), any_text());
-    (vec(any_text(), 0..3), any::<[u64; 7]>(), option::of(first)).prop_map(
+    (vec(any_text(), 0..3), any::<[u64; 8]>(), option::of(first)).prop_map(
         |(sources, counts, first)| {
-            let [bytes, lines, matched, without_upstream, malformed, too_long, filtered] = counts;
+            let [bytes, lines, matched, without_upstream, malformed, too_long, filtered, excluded] =
+                counts;
             let first_malformed = first.map(|(source, line, column, reason)| MalformedLine {
                 source,
                 line,
@@ -312,6 +314,7 @@ fn any_input() -> impl Strategy<Value = InputStats> {
                 malformed,
                 too_long,
                 filtered,
+                excluded,
                 first_malformed,
             }
         },

@@ -27,6 +27,7 @@ struct Input {
     malformed: u64,
     too_long: u64,
     filtered: u64,
+    excluded: u64,
     first_malformed: Option<Malformed>,
 }
 
@@ -299,6 +300,7 @@ impl Input {
             malformed: self.malformed,
             too_long: self.too_long,
             filtered: self.filtered,
+            excluded: self.excluded,
             first_malformed,
         };
         assert_eq!(&parsed, input);
