@@ -10,6 +10,7 @@ use crate::record::Reject;
 use crate::record::attempt::{Attempt, Outcome, attempts};
 use crate::record::time::{Clock, msec};
 use crate::summary::Summary;
+use crate::summary::burst::Count;
 use crate::summary::keys::Key;
 use crate::summary::peer::started;
 use crate::summary::pool::Recent;
@@ -17,7 +18,7 @@ use crate::tokenizer::prefix::Prefix;
 use crate::tokenizer::{Expected, Fields, Mismatch, Tokenizer, Wanted};
 use hosts::Hosts;
 use regex_automata::meta::Regex;
-use request::{Living, burst, flight, line_alone, request};
+use request::{Living, burst, flight, line_alone, refused, request};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -240,7 +241,7 @@ impl Fold {
         };
         let worker = worker.map(|request| self.known.of(log, request.pid));
         let is_detailed = summary.is_detailed();
-        let Summary { peers, serials, workers, bursts, .. } = summary;
+        let Summary { peers, serials, workers, bursts, begun, refusals, .. } = summary;
         let mut counter = match (&request, &seen) {
             (Some(request), Some(_)) => serials.counter(log, request.pid),
             _ => None,
@@ -271,11 +272,18 @@ impl Fold {
             if let Some(living) = &mut living {
                 living.attempt(&attempt);
             }
-            if attempt.outcome == Outcome::New
-                && let Some(ms) = ms
-            {
+            if let Some(ms) = ms {
                 let lasted = i64::from(attempt.response_ms.unwrap_or(0));
-                bursts.record(request.map_or(ms - lasted, |_| start), burst(&attempt));
+                let at = request.map_or(ms - lasted, |_| start);
+                if attempt.outcome == Outcome::New {
+                    bursts.record(at, burst(&attempt));
+                }
+                if matches!(attempt.outcome, Outcome::New | Outcome::Undecided) {
+                    begun.record(at, Count(1));
+                }
+                if attempt.outcome == Outcome::Failed || attempt.stale {
+                    refusals.record(at, refused(&attempt));
+                }
             }
             // The next try begins where this one ended.
             start += i64::from(attempt.response_ms.unwrap_or(0));

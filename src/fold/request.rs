@@ -3,7 +3,7 @@
 use crate::log_format::variable::Field;
 use crate::record::attempt::{Attempt, Outcome};
 use crate::record::number::{integer, millis};
-use crate::summary::burst::{Burst, peer_bit};
+use crate::summary::burst::{Burst, Refused, peer_bit};
 use crate::summary::early::Beginning;
 use crate::summary::pool::{Flight, SLACK_MS, Worker};
 use crate::summary::serials::Seen;
@@ -119,6 +119,12 @@ pub(super) fn burst(attempt: &Attempt<'_>) -> Burst {
         handshake_ms: attempt.connect_ms.unwrap_or(0),
         peers: peer_bit(attempt.addr),
     }
+}
+
+/// An attempt's part in the refusals, if its peer refused it.
+#[inline]
+pub(super) fn refused(attempt: &Attempt<'_>) -> Refused {
+    Refused { attempts: 1, peers: peer_bit(attempt.addr) }
 }
 
 /// The time that an attempt spent on a connection, if it got one; `gap` is its request's.

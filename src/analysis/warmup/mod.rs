@@ -44,7 +44,7 @@ use told::Told;
 
 use super::report::{Cause, Cold, UpstreamWarmup, Warmup};
 use crate::summary::Summary;
-use crate::summary::burst::Bursts;
+use crate::summary::burst::{Begun, Bursts, Refusals};
 use crate::summary::events::Events;
 use crate::summary::peer::PeerSummary;
 use crate::summary::pool::Worker;
@@ -54,7 +54,9 @@ use births::Birth;
 use lives::Life;
 use pace::Pace;
 use peers::Peers;
+use scan::Burst;
 use std::collections::BTreeMap;
+use suspects::Workers;
 use window::Window;
 
 /// The same event in several logs of one nginx is seen at about the same time, in milliseconds.
@@ -68,6 +70,8 @@ pub(super) type Groups = [(Option<String>, BTreeMap<String, PeerSummary>)];
 pub(super) struct Inputs {
     workers: Vec<(Worker, workers::Life)>,
     bursts: Bursts,
+    begun: Begun,
+    refusals: Refusals,
     events: Events,
     period: Option<(i64, i64)>,
 }
@@ -78,9 +82,19 @@ impl Inputs {
         Inputs {
             workers: std::mem::take(&mut summary.workers).sorted(),
             bursts: std::mem::take(&mut summary.bursts),
+            begun: std::mem::take(&mut summary.begun),
+            refusals: std::mem::take(&mut summary.refusals),
             events: std::mem::take(&mut summary.events),
             period: summary.span.get(),
         }
+    }
+
+    /// Does each attempt that got a connection tell the worker that made it?
+    fn tells_all_workers(&self, peers: &Peers<'_>) -> bool {
+        let told = self.workers.iter().filter(|(worker, _)| worker.pid.is_some());
+        let told: u64 = told.map(|(_, life)| life.connected).sum();
+        let all = peers.iter().map(|peer| peer.summary.attempts - peer.summary.failed);
+        told > 0 && told >= all.sum()
     }
 
     /// What error logs tell. They name no zone: that is taken from when workers show in the access logs, or else it is
@@ -140,9 +154,10 @@ pub(super) fn find(
     let pace = Pace::of(&inputs.bursts, attempts.sum(), period);
     let logs = lives::lives(&inputs.workers, serials);
     let mut events = by_workers(&logs, &inputs.told(utc_offset_seconds), &pace);
-    let by_pid = logs.iter().flatten().any(|life| life.pid.is_some());
-    let peers = Peers::of(groups);
-    events.extend(by_statistics(&events, &pace, &peers, by_pid));
+    let peers = Peers::of(groups, &inputs.begun, &inputs.refusals);
+    let all_told = inputs.tells_all_workers(&peers);
+    let workers = |burst: &Burst| Workers::near(burst, &logs, all_told);
+    events.extend(by_statistics(&events, &pace, &peers, workers));
     events.sort_by_key(|event| (event.window.start, event.cause));
     let (names, upstreams) = upstreams::upstreams(&events, groups, &peers, &pace);
     let cold = events.iter().map(Event::cold).collect();
@@ -214,7 +229,12 @@ fn unite(found: &mut Vec<Birth>, lives: &[Life<'_>]) {
 }
 
 /// Bursts of new connections that none of the known events explains.
-fn by_statistics(known: &[Event], pace: &Pace, peers: &Peers<'_>, by_pid: bool) -> Vec<Event> {
+fn by_statistics(
+    known: &[Event],
+    pace: &Pace,
+    peers: &Peers<'_>,
+    workers: impl Fn(&Burst) -> Workers,
+) -> Vec<Event> {
     let spans: Vec<(i64, i64)> = known
         .iter()
         .map(|event| {
@@ -234,7 +254,7 @@ fn by_statistics(known: &[Event], pace: &Pace, peers: &Peers<'_>, by_pid: bool) 
         if suspects::is_echo(&burst, &before) {
             continue;
         }
-        let Some(cause) = suspects::cause(&burst, peers, &rest, by_pid) else { continue };
+        let Some(cause) = suspects::cause(&burst, peers, &rest, workers(&burst)) else { continue };
         let next = starts.iter().copied().find(|&start| start > burst.start);
         let until = next.unwrap_or(pace.period.1 + 1);
         let window = window::of_pace(burst.start, &rest, until);
@@ -269,5 +289,7 @@ fn warmup(event: Event, upstreams: Vec<String>, pace: &Pace) -> Warmup {
     }
 }
 
+#[cfg(test)]
+mod alarms;
 #[cfg(test)]
 mod tests;
