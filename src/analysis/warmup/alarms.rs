@@ -21,6 +21,8 @@ const AT: f64 = 300_000.0;
 enum What {
     Nothing,
     Reload,
+    /// The same with pids that begin anew.
+    ReloadWithSmallPids,
     /// One of the workers is replaced.
     WorkerExit,
     /// The first peer refuses for so many milliseconds.
@@ -138,8 +140,8 @@ impl Site {
                 is_over = true;
                 match what {
                     What::Nothing => {}
-                    What::Reload => {
-                        pids = [103, 104];
+                    What::Reload | What::ReloadWithSmallPids => {
+                        pids = if what == What::Reload { [103, 104] } else { [51, 52] };
                         idle.iter_mut().for_each(Vec::clear);
                     }
                     What::WorkerExit => {
@@ -194,8 +196,7 @@ fn line(start: f64, took: f64, pid: u32, peer: usize, status: &str, connect: &st
 fn may_be(what: What, has_pid: bool) -> &'static [Cause] {
     match (what, has_pid) {
         (What::Nothing, _) => &[],
-        (What::Reload, true) => &[Cause::Reload, Cause::Restart, Cause::Unknown],
-        (What::Reload, false) => &[Cause::Reload, Cause::Unknown],
+        (What::Reload | What::ReloadWithSmallPids, _) => &[Cause::Reload, Cause::Unknown],
         (What::WorkerExit, _) => &[Cause::WorkerExit, Cause::Unknown],
         (What::BackendRestart(_), true) => &[Cause::BackendRestart],
         (What::BackendRestart(_), false) => &[Cause::BackendRestart, Cause::Unknown],
@@ -230,12 +231,22 @@ fn tally(site: &Site, seeds: std::ops::Range<u64>, what: What, has_pid: bool) ->
 }
 
 #[test]
-fn a_few_quiet_logs_give_no_alarm() {
+fn a_few_logs_give_no_alarm_and_no_wrong_cause() {
     for site in SITES {
-        for has_pid in [true, false] {
-            let tally = tally(&site, 0..1, What::Nothing, has_pid);
-            assert_eq!(tally.wrong, 0, "{site:?}, pid {has_pid}: {tally:?}");
+        for what in [What::Nothing, What::ReloadWithSmallPids] {
+            for has_pid in [true, false] {
+                let tally = tally(&site, 0..1, what, has_pid);
+                assert_eq!(tally.wrong, 0, "{site:?}, {what:?}, pid {has_pid}: {tally:?}");
+            }
         }
+    }
+}
+
+#[test]
+fn a_backend_that_was_away_is_found() {
+    for has_pid in [true, false] {
+        let tally = tally(&SITES[0], 0..3, What::BackendRestart(500.0), has_pid);
+        assert_eq!((tally.found, tally.wrong), (3, 0), "pid {has_pid}: {tally:?}");
     }
 }
 
@@ -247,6 +258,7 @@ fn many_logs_give_hardly_any_alarm() {
     for what in [
         What::Nothing,
         What::Reload,
+        What::ReloadWithSmallPids,
         What::WorkerExit,
         What::BackendRestart(0.0),
         What::BackendRestart(500.0),

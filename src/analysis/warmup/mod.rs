@@ -23,10 +23,12 @@
 //! - Where the same pids come again (containers) or none are logged, a restart is only as sharp as the cells of the serial
 //!   numbers' clock: seconds in a log of hours, minutes in one of a week.
 //! - Reloads that follow on each other within some fifty lines of one worker are told as one.
-//! - Pools that grow to a new peak of traffic open several connections at once, and may be suspected.
+//! - Pools that grow to a new peak of traffic open several connections at once, and may be suspected: in one of some
+//!   hundred quiet logs (`suspects`). A backend that hangs makes requests open as many as if its pool were empty.
+//! - A burst that comes while requests pile up, or that opens fewer than eight connections, is not suspected at all.
 //! - An error log tells no zone. Where no `$pid` of it is in the access log, the zone of this machine is taken.
-//! - With pids that have wrapped around, or logs of which only some tell `$pid`, a reload may be suspected as a restart of a
-//!   backend.
+//! - With pids that have wrapped around, or logs of which only some tell `$pid`, a reload may be suspected only, and of
+//!   unknown cause.
 
 mod births;
 pub mod history;
@@ -55,6 +57,7 @@ use lives::Life;
 use pace::Pace;
 use peers::Peers;
 use scan::Burst;
+use series::Instance;
 use std::collections::BTreeMap;
 use suspects::Workers;
 use window::Window;
@@ -130,6 +133,7 @@ struct Event {
     suspected: bool,
     evidence: Vec<&'static str>,
     window: Window,
+    instance: Instance,
 }
 
 impl Event {
@@ -162,7 +166,8 @@ pub(super) fn find(
     let (names, upstreams) = upstreams::upstreams(&events, groups, &peers, &pace);
     let cold = events.iter().map(Event::cold).collect();
     let events = events.into_iter().zip(names);
-    let warmups = events.map(|(event, names)| warmup(event, names, &pace)).collect();
+    let warmups =
+        events.map(|(event, names)| (event.instance, warmup(event, names, &pace))).collect();
     Found { warmups: series::gather(warmups), upstreams, cold }
 }
 
@@ -183,11 +188,13 @@ fn by_workers(logs: &[Vec<Life<'_>>], told: &[Told], pace: &Pace) -> Vec<Event> 
     told::join(&mut found, &lives, told, pace.period);
     let starts: Vec<i64> = found.iter().map(|birth| birth.at_ms).collect();
     let next = |at: usize| starts.get(at + 1).map_or(pace.period.1 + 1, |&next| next);
+    let instances = series::instances(&found, &lives);
     let window = |(at, birth): (usize, Birth)| {
         let window = window::of_workers(&birth, &lives, pace, next(at));
         let visible = window.is_visible.then_some("connect_time");
         let evidence = birth.evidence.into_iter().chain(visible).collect();
-        Event { cause: birth.cause, suspected: false, evidence, window }
+        let instance = instances[at];
+        Event { cause: birth.cause, suspected: false, evidence, window, instance }
     };
     found.into_iter().enumerate().map(window).collect()
 }
@@ -258,7 +265,8 @@ fn by_statistics(
         let next = starts.iter().copied().find(|&start| start > burst.start);
         let until = next.unwrap_or(pace.period.1 + 1);
         let window = window::of_pace(burst.start, &rest, until);
-        found.push(Event { cause, suspected: true, evidence: vec!["connect_time"], window });
+        let evidence = vec!["connect_time"];
+        found.push(Event { cause, suspected: true, evidence, window, instance: None });
     }
     found
 }
@@ -269,7 +277,7 @@ fn by_statistics(
     reason = "counts and times, never negative, far below 2^53"
 )]
 fn warmup(event: Event, upstreams: Vec<String>, pace: &Pace) -> Warmup {
-    let Event { cause, suspected, evidence, window } = event;
+    let Event { cause, suspected, evidence, window, .. } = event;
     Warmup {
         cause,
         suspected,

@@ -93,6 +93,19 @@ pub(super) fn report_of<'a>(
     lines: impl Iterator<Item = &'a str>,
     hidden: &[&str],
 ) -> Report {
+    let mut fold = Fold::default();
+    add(&mut fold, format, "access.log", lines, hidden);
+    analyse(fold.summary, InputStats::default(), &Policy::default())
+}
+
+/// Adds the lines of one log.
+fn add<'a>(
+    fold: &mut Fold,
+    format: &str,
+    log: &str,
+    lines: impl Iterator<Item = &'a str>,
+    hidden: &[&str],
+) {
     let mut format = LogFormat::from_string("main", format, Escape::Default).unwrap();
     for piece in &mut format.pieces {
         if let crate::log_format::Piece::Variable(name) = piece
@@ -101,12 +114,10 @@ pub(super) fn report_of<'a>(
             "unknown".clone_into(name);
         }
     }
-    let recipe = Recipe::new(&format, None, Choice::default(), "access.log");
-    let mut fold = Fold::default();
+    let recipe = Recipe::new(&format, None, Choice::default(), log);
     for line in lines {
         fold.line(&recipe, line.as_bytes()).unwrap();
     }
-    analyse(fold.summary, InputStats::default(), &Policy::default())
 }
 
 /// Cause and start in milliseconds of the log, and whether it is only suspected.
@@ -360,4 +371,39 @@ fn the_same_lines_in_any_order_give_the_same_warm_ups() {
     let forward = report(&lines, &[]);
     lines.reverse();
     assert_eq!(report(&lines, &[]).warmups, forward.warmups);
+}
+
+#[test]
+fn hosts_that_are_reloaded_one_after_the_other_are_no_series() {
+    let mut fold = Fold::default();
+    for host in 0..6 {
+        let (pid, at) = (1000 * (host + 1), 5000 * i64::try_from(host).unwrap());
+        let on = |pid, from, to, serial| working(pid, from, to, serial);
+        let lines = log(&[
+            on(pid, 0, 40_000 + at, 1001),
+            on(pid + 1, 5, 40_000 + at, 1002),
+            on(pid + 10, 40_020 + at, 80_000, 9001),
+            on(pid + 11, 40_027 + at, 80_000, 9002),
+        ]);
+        let name = format!("host{host}/access.log");
+        add(&mut fold, FORMAT, &name, lines.iter().map(|(_, line)| line.as_str()), &[]);
+    }
+    let report = analyse(fold.summary, InputStats::default(), &Policy::default());
+    let expected: Vec<_> = (0..6).map(|i| (Cause::Reload, 40_020 + 5000 * i, false)).collect();
+    assert_eq!(found(&report), expected);
+}
+
+#[test]
+fn where_only_some_logs_tell_pids_a_burst_is_nobodys() {
+    let mut fold = Fold::default();
+    let told = log(&[working(100, 0, 60_000, 1001), working(101, 5, 60_000, 1002)]);
+    for (name, lines, hidden) in
+        [("a.log", told, &[][..]), ("b.log", burst(&[1], 300, false), &ALL)]
+    {
+        add(&mut fold, FORMAT, name, lines.iter().map(|(_, line)| line.as_str()), hidden);
+    }
+    let report = analyse(fold.summary, InputStats::default(), &Policy::default());
+    for (cause, start, suspected) in found(&report) {
+        assert_eq!((cause, start, suspected), (Cause::Unknown, 30_000, true));
+    }
 }
