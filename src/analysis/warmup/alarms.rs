@@ -44,7 +44,23 @@ struct Site {
     halts: Option<(f64, f64)>,
 }
 
-const SITES: [Site; 7] = [
+const SITES: [Site; 9] = [
+    Site {
+        name: "rare pages",
+        rate: 0.05,
+        at_once: 16,
+        response: (5.0, 200.0),
+        peers: 2,
+        halts: None,
+    },
+    Site {
+        name: "thin pages",
+        rate: 0.5,
+        at_once: 12,
+        response: (5.0, 200.0),
+        peers: 4,
+        halts: None,
+    },
     Site { name: "slow", rate: 55.0, at_once: 1, response: (5.0, 400.0), peers: 1, halts: None },
     Site { name: "quick", rate: 100.0, at_once: 1, response: (2.0, 10.0), peers: 2, halts: None },
     Site { name: "thin", rate: 2.0, at_once: 1, response: (5.0, 400.0), peers: 2, halts: None },
@@ -245,7 +261,7 @@ fn a_few_logs_give_no_alarm_and_no_wrong_cause() {
 #[test]
 fn a_backend_that_was_away_is_found() {
     for has_pid in [true, false] {
-        let tally = tally(&SITES[0], 0..3, What::BackendRestart(500.0), has_pid);
+        let tally = tally(&SITES[2], 0..3, What::BackendRestart(500.0), has_pid);
         assert_eq!((tally.found, tally.wrong), (3, 0), "pid {has_pid}: {tally:?}");
     }
 }

@@ -257,11 +257,11 @@ fn by_statistics(
     before.extend(bursts.iter().map(|burst| (burst.start, burst.new)));
     let starts: Vec<i64> = known.iter().map(|event| event.window.start).collect();
     let mut found = Vec::new();
-    for burst in bursts {
-        if suspects::is_echo(&burst, &before) {
+    for burst in &bursts {
+        if suspects::is_echo(burst, &before) || suspects::is_habit(burst, &bursts, pace.period) {
             continue;
         }
-        let Some(cause) = suspects::cause(&burst, peers, &rest, workers(&burst)) else { continue };
+        let Some(cause) = suspects::cause(burst, peers, &rest, workers(burst)) else { continue };
         let next = starts.iter().copied().find(|&start| start > burst.start);
         let until = next.unwrap_or(pace.period.1 + 1);
         let window = window::of_pace(burst.start, &rest, until);

@@ -14,7 +14,7 @@
 //!
 //! # False alarms
 //!
-//! Measured over 700 generated quiet logs of ten minutes and 1,000 to 90,000 lines, with pools that grow, clients that
+//! Measured over 900 generated quiet logs of ten minutes and 250 to 90,000 lines, with pools that grow, clients that
 //! send several requests at once, and hosts that halt for up to 0.4 s: one gave a false alarm, in its first seconds,
 //! while its pools still filled (the tests in `alarms.rs`).
 
@@ -43,8 +43,9 @@ const SURGE: f64 = 1.5;
 /// Share of the connections that empty pools would open which a burst has to have.
 const RENEWED: f64 = 0.6;
 
-/// In so many cells from its start, if need be. The start may lie at the end of a cell.
-const FIRST_CELLS: [i64; 3] = [1, 2, 4];
+/// In so many cells from its start, or in twice as many and so on where there is little traffic. The start may lie at the
+/// end of a cell.
+const FIRST_CELLS: i64 = 4;
 
 /// Fewer in these cells tell nothing of a share.
 const MIN_FIRST: f64 = 4.0;
@@ -54,6 +55,9 @@ const FINE_MS: i64 = 100;
 
 /// Hosts halt for this long at most, in milliseconds; or they halt too rarely to matter.
 const HALT_MS: i64 = 500;
+
+/// So many bursts of a log may be alike, and one more for each of its hours.
+const MOST_ALIKE: usize = 5;
 
 /// Connections that were opened together are closed together when `keepalive_time` is over: 1 h by default.
 const KEEPALIVE_TIME_MS: i64 = 3_600_000;
@@ -227,21 +231,26 @@ impl First {
         let (share, response_ms) = (mine / all, response_ms / mine);
         let mut first = First { is_emptied: false, all_are_new: false };
         let from = pace.floor(burst.start);
-        for cells in FIRST_CELLS {
-            let to = from + cells * pace.width;
+        let piled = if peers.begun_width() <= FINE_MS {
+            0.0
+        } else {
+            share * peers.usual_begun(burst, pace, HALT_MS)
+        };
+        let mut length = pace.width;
+        while length <= (FIRST_CELLS * pace.width).max(burst.end - from) {
+            let to = from + length;
             let opened = peers.opened(pace, from, to, burst.usual);
             let touched = peers.iter().zip(&opened).filter(|(peer, _)| touched(peer));
             let new: f64 = touched.map(|(_, opened)| opened.beyond).sum();
             let begun = share * peers.begun_between(from, to);
-            let piled = if peers.begun_width() <= FINE_MS {
-                0.0
-            } else {
-                share * peers.usual_begun(burst, pace, HALT_MS)
-            };
-            let expected = begun * (response_ms / times(1.0, to - from)).min(1.0);
+            // Later on chance opens as many as this at a time, so then nearly all have to be new.
+            let is_first = length <= FIRST_CELLS * pace.width;
+            let part = if is_first { (response_ms / times(1.0, length)).min(1.0) } else { 1.0 };
+            let expected = begun * part;
             let is_enough = new >= MIN_FIRST && new > piled;
             first.is_emptied |= is_enough && new >= RENEWED * expected;
             first.all_are_new |= is_enough && new >= NEARLY_ALL * begun;
+            length *= 2;
         }
         Some(first)
     }
@@ -259,10 +268,17 @@ impl Peers<'_> {
     /// were.
     fn has_pile(&self, burst: &Burst, pace: &Pace) -> bool {
         let from = pace.floor(burst.start) - self.begun_width();
-        let to = pace.floor(burst.start) + FIRST_CELLS[2] * pace.width;
+        let to = pace.floor(burst.start) + FIRST_CELLS * pace.width;
         let usual = self.usual_begun(burst, pace, self.begun_width());
         self.begun(from, to).any(|count| count > usual + 3.0 * usual.sqrt() + 1.0)
     }
+}
+
+/// Do bursts like it come again and again? Then they are how the log's clients are, such as pages of many requests after
+/// a time in which idle connections were closed.
+pub(super) fn is_habit(burst: &Burst, all: &[Burst], period: (i64, i64)) -> bool {
+    let hours = usize::try_from((period.1 - period.0) / 3_600_000).unwrap_or(0);
+    all.iter().filter(|other| other.new * 2 >= burst.new).nth(MOST_ALIKE + hours).is_some()
 }
 
 /// Is it the end of connections that were opened together an hour before?
