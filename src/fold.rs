@@ -10,7 +10,6 @@ use crate::record::Reject;
 use crate::record::attempt::{Attempt, Outcome, attempts};
 use crate::record::time::{Clock, msec};
 use crate::summary::Summary;
-use crate::summary::burst::Count;
 use crate::summary::keys::Key;
 use crate::summary::peer::started;
 use crate::summary::pool::Recent;
@@ -18,7 +17,7 @@ use crate::tokenizer::prefix::Prefix;
 use crate::tokenizer::{Expected, Fields, Mismatch, Tokenizer, Wanted};
 use hosts::Hosts;
 use regex_automata::meta::Regex;
-use request::{Living, burst, flight, line_alone, refused, request};
+use request::{Living, flight, line_alone, over_time, request};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -275,15 +274,7 @@ impl Fold {
             if let Some(ms) = ms {
                 let lasted = i64::from(attempt.response_ms.unwrap_or(0));
                 let at = request.map_or(ms - lasted, |_| start);
-                if attempt.outcome == Outcome::New {
-                    bursts.record(at, burst(&attempt));
-                }
-                if matches!(attempt.outcome, Outcome::New | Outcome::Undecided) {
-                    begun.record(at, Count(1));
-                }
-                if attempt.outcome == Outcome::Failed || attempt.stale {
-                    refusals.record(at, refused(&attempt));
-                }
+                over_time(&attempt, at, (bursts, begun, refusals));
             }
             // The next try begins where this one ended.
             start += i64::from(attempt.response_ms.unwrap_or(0));

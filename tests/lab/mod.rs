@@ -245,13 +245,14 @@ impl Lab {
             EventKind::WorkerKilled => nginx.kill_worker(),
             EventKind::Rotation => nginx.rotate(),
             EventKind::Upgrade => nginx.upgrade(),
-            EventKind::BackendRestart => match &mut self.tls {
-                Some(tls) => tls.restart_after(away),
-                None => {
+            EventKind::BackendRestart => {
+                if let Some(tls) = &mut self.tls {
+                    tls.restart_after(away);
+                } else {
                     let first = self.backends.first_mut().expect("a laboratory has a backend");
                     first.restart_after(away);
                 }
-            },
+            }
         }
         Event { kind, at_ms, done_ms: now_ms() }
     }
