@@ -20,10 +20,11 @@ use std::process::{Child, Command, Stdio};
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// How much of what is reported has to be true, and how much of what is true has to be reported, in percent, in a
-/// month: with `$pid`, and by statistics alone. 0 asserts nothing.
+/// month: with `$pid`, where 100 and 100 were measured, and by statistics alone, where 95 and 95 were. Backend restarts
+/// are printed only: a peer of this quiet month has two connections, and two new ones are no burst.
 const FLOORS: [Floor; 2] = [
-    Floor { name: "pid", precision: 0, recall: 0 },
-    Floor { name: "statistics", precision: 0, recall: 0 },
+    Floor { name: "pid", precision: 98, recall: 98 },
+    Floor { name: "statistics", precision: 93, recall: 93 },
 ];
 
 /// Most memory that a report of a month may take, in KiB (`VmHWM`).

@@ -17,7 +17,7 @@ use crate::tokenizer::prefix::Prefix;
 use crate::tokenizer::{Expected, Fields, Mismatch, Tokenizer, Wanted};
 use hosts::Hosts;
 use regex_automata::meta::Regex;
-use request::{Living, burst, flight, line_alone, request};
+use request::{Living, flight, line_alone, over_time, request};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -242,7 +242,7 @@ impl Fold {
         let log = self.hosts.log_of(recipe, fields);
         let worker = worker.map(|request| self.known.of(log, request.pid));
         let is_detailed = summary.is_detailed();
-        let Summary { peers, serials, workers, bursts, .. } = summary;
+        let Summary { peers, serials, workers, bursts, begun, refusals, .. } = summary;
         let mut counter = match (&request, &seen) {
             (Some(request), Some(_)) => serials.counter(log, request.pid),
             _ => None,
@@ -273,11 +273,10 @@ impl Fold {
             if let Some(living) = &mut living {
                 living.attempt(&attempt);
             }
-            if attempt.outcome == Outcome::New
-                && let Some(ms) = ms
-            {
+            if let Some(ms) = ms {
                 let lasted = i64::from(attempt.response_ms.unwrap_or(0));
-                bursts.record(request.map_or(ms - lasted, |_| start), burst(&attempt));
+                let at = request.map_or(ms - lasted, |_| start);
+                over_time(&attempt, at, (bursts, begun, refusals));
             }
             // The next try begins where this one ended.
             start += i64::from(attempt.response_ms.unwrap_or(0));

@@ -3,7 +3,7 @@
 use crate::log_format::variable::Field;
 use crate::record::attempt::{Attempt, Outcome};
 use crate::record::number::{integer, millis};
-use crate::summary::burst::{Burst, peer_bit};
+use crate::summary::burst::{Begun, Burst, Bursts, Count, Refusals, Refused, peer_bit};
 use crate::summary::early::Beginning;
 use crate::summary::pool::{Flight, SLACK_MS, Worker};
 use crate::summary::serials::Seen;
@@ -111,13 +111,23 @@ impl<'a> Living<'a> {
     }
 }
 
-/// An attempt's part in the bursts, if it certainly opened a connection.
+/// Takes in an attempt of a request that began at `at`, in milliseconds since the epoch.
 #[inline]
-pub(super) fn burst(attempt: &Attempt<'_>) -> Burst {
-    Burst {
-        new_certain: 1,
-        handshake_ms: attempt.connect_ms.unwrap_or(0),
-        peers: peer_bit(attempt.addr),
+pub(super) fn over_time(
+    attempt: &Attempt<'_>,
+    at: i64,
+    (bursts, begun, refusals): (&mut Bursts, &mut Begun, &mut Refusals),
+) {
+    if attempt.outcome == Outcome::New {
+        let handshake_ms = attempt.connect_ms.unwrap_or(0);
+        let peers = peer_bit(attempt.addr);
+        bursts.record(at, Burst { new_certain: 1, handshake_ms, peers });
+    }
+    if matches!(attempt.outcome, Outcome::New | Outcome::Undecided) {
+        begun.record(at, Count(1));
+    }
+    if attempt.outcome == Outcome::Failed || attempt.stale {
+        refusals.record(at, Refused { attempts: 1, peers: peer_bit(attempt.addr) });
     }
 }
 

@@ -1,4 +1,5 @@
-//! Certainly new connections of the whole log over time, as fine as can be kept.
+//! New connections of the whole log over time, as fine as can be kept, and what they are held against: all connections
+//! that were taken at the same time, and the attempts that got none.
 
 use super::Merge;
 use super::cells::Cells;
@@ -28,6 +29,48 @@ impl Merge for Burst {
     fn merge(&mut self, other: Self) {
         self.new_certain = self.new_certain.saturating_add(other.new_certain);
         self.handshake_ms = self.handshake_ms.saturating_add(other.handshake_ms);
+        self.peers |= other.peers;
+    }
+}
+
+/// Width of a cell of [`Begun`] in milliseconds, as long as they fit: a host that halts for a moment lets requests pile
+/// up, and then they begin all at once.
+pub const BEGUN_UNIT_MS: i64 = 50;
+
+/// Most cells of [`Begun`]: an hour of a busy log at their finest, seconds of a day.
+pub const MAX_BEGUN_CELLS: usize = 1 << 16;
+
+/// Attempts that got a connection, new or reused, by the time at which their requests began.
+pub type Begun = Cells<Count, BEGUN_UNIT_MS, MAX_BEGUN_CELLS>;
+
+/// So many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count(pub u32);
+
+impl Merge for Count {
+    fn merge(&mut self, other: Self) {
+        self.0 = self.0.saturating_add(other.0);
+    }
+}
+
+/// Most cells of attempts that failed: a quarter of a second each for an hour of such.
+pub const MAX_REFUSAL_CELLS: usize = 1 << 14;
+
+/// Attempts that a peer refused by the time at which they began. Few logs have any for long, so they stay fine.
+pub type Refusals = Cells<Refused, UNIT_MS, MAX_REFUSAL_CELLS>;
+
+/// What peers that were away made of attempts: connects that failed, and pooled connections that had been closed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// How many.
+    pub attempts: u32,
+    /// The peers that refused, as of [`peer_bit`].
+    pub peers: u64,
+}
+
+impl Merge for Refused {
+    fn merge(&mut self, other: Self) {
+        self.attempts = self.attempts.saturating_add(other.attempts);
         self.peers |= other.peers;
     }
 }

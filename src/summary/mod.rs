@@ -20,7 +20,7 @@ pub mod sizes;
 pub mod timeline;
 pub mod workers;
 
-use burst::Bursts;
+use burst::{Begun, Bursts, Refusals};
 use events::Events;
 use keys::{Key, Keys};
 use peer::PeerSummary;
@@ -116,6 +116,10 @@ pub struct Summary {
     pub workers: Workers,
     /// Certainly new connections over time.
     pub bursts: Bursts,
+    /// All attempts over time that got a connection.
+    pub begun: Begun,
+    /// Attempts over time that peers refused.
+    pub refusals: Refusals,
 }
 
 impl Summary {
@@ -158,5 +162,7 @@ impl Merge for Summary {
         }
         self.workers.merge(other.workers);
         self.bursts.merge(other.bursts);
+        self.begun.merge(other.begun);
+        self.refusals.merge(other.refusals);
     }
 }

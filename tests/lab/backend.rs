@@ -86,9 +86,10 @@ impl Backend {
     }
 
     /// Answers what it is asked, closes all connections and the listening socket, and listens again at the same address
-    /// of 127.0.0.1. The counts go on.
-    pub(crate) fn restart(&mut self) {
+    /// of 127.0.0.1, with something in between. The counts go on.
+    pub(crate) fn restart_after(&mut self, meanwhile: impl FnOnce()) {
         self.end();
+        meanwhile();
         let listener = TcpListener::bind(&self.addr).expect("a port that was ours just now");
         self.shared.stopping.store(false, SeqCst);
         self.serve(Listener::Tcp(listener));

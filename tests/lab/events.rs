@@ -47,7 +47,7 @@ pub(crate) fn rotation(format: Format) -> Run {
     seven_seconds(format, POOL, &[(500, Rotation), (900, Rotation)])
 }
 
-/// A backend closes everything and listens again; nginx does nothing.
+/// A backend closes everything, is away for a moment and listens again; nginx does nothing.
 pub(crate) fn backend_restart(format: Format) -> Run {
     seven_seconds(format, POOL, &[(600, BackendRestart)])
 }

@@ -165,7 +165,7 @@ impl Load {
 
 impl Running {
     /// How many arrivals have been taken up.
-    fn begun(&self) -> usize {
+    pub(crate) fn begun(&self) -> usize {
         self.shared.next.load(SeqCst).min(self.shared.plan.len())
     }
 

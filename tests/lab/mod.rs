@@ -34,11 +34,14 @@ use std::sync::{Condvar, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use backend::{Backend, Spec};
-use load::{Load, Sent};
+use load::{Load, Running, Sent};
 use nginx::Nginx;
 use site::Site;
 use tempfile::TempDir;
 use tls::TlsBackend;
+
+/// A backend that is restarted is away while so many requests begin, as a real one is while it loads its program.
+const WHILE_AWAY: usize = 60;
 
 /// What a scenario leaves. The folder goes when this is dropped.
 #[derive(Debug)]
@@ -124,8 +127,8 @@ pub(crate) enum EventKind {
     Rotation,
     /// USR2, then QUIT to the old master.
     Upgrade,
-    /// The TLS backend, or else the first one, closes all connections and its listening socket, and listens again at
-    /// the same address.
+    /// The TLS backend, or else the first one, closes all connections and its listening socket, refuses connects for a
+    /// moment, and listens again at the same address.
     BackendRestart,
 }
 
@@ -204,7 +207,7 @@ impl Lab {
         let mut truth = Truth::default();
         for &(after, kind) in events {
             running.wait(after);
-            truth.events.push(self.perform(&mut nginx, kind));
+            truth.events.push(self.perform(&mut nginx, &running, kind));
         }
         let sent = running.finish();
         nginx.stop();
@@ -233,18 +236,23 @@ impl Lab {
         }
     }
 
-    fn perform(&mut self, nginx: &mut Nginx, kind: EventKind) -> Event {
+    fn perform(&mut self, nginx: &mut Nginx, running: &Running, kind: EventKind) -> Event {
         let at_ms = now_ms();
+        let away = || running.wait(running.begun() + WHILE_AWAY);
         match kind {
             EventKind::Reload => nginx.reload(),
             EventKind::Restart => nginx.restart(),
             EventKind::WorkerKilled => nginx.kill_worker(),
             EventKind::Rotation => nginx.rotate(),
             EventKind::Upgrade => nginx.upgrade(),
-            EventKind::BackendRestart => match &mut self.tls {
-                Some(tls) => tls.restart(),
-                None => self.backends.first_mut().expect("a laboratory has a backend").restart(),
-            },
+            EventKind::BackendRestart => {
+                if let Some(tls) = &mut self.tls {
+                    tls.restart_after(away);
+                } else {
+                    let first = self.backends.first_mut().expect("a laboratory has a backend");
+                    first.restart_after(away);
+                }
+            }
         }
         Event { kind, at_ms, done_ms: now_ms() }
     }

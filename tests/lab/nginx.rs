@@ -82,7 +82,13 @@ impl Nginx {
 
     /// Ends nginx gracefully, as Debian's service does, and starts it again.
     pub(crate) fn restart(&mut self) {
+        self.restart_after(|| ());
+    }
+
+    /// The same with something in between.
+    pub(crate) fn restart_after(&mut self, meanwhile: impl FnOnce()) {
         self.stop();
+        meanwhile();
         self.launch().expect("what started once starts again");
     }
 

@@ -72,9 +72,9 @@ impl TlsBackend {
         self.nginx.addr()
     }
 
-    /// Stops it (QUIT) and starts it again at the same address. The counts go on.
-    pub(crate) fn restart(&mut self) {
-        self.nginx.restart();
+    /// Stops it (QUIT) and starts it again at the same address, with something in between. The counts go on.
+    pub(crate) fn restart_after(&mut self, meanwhile: impl FnOnce()) {
+        self.nginx.restart_after(meanwhile);
     }
 
     /// Ends it; the counts and all process ids it had.

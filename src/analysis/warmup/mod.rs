@@ -22,10 +22,11 @@
 //! - Times of whole seconds leave open which of two workers came first: an upgrade whose old workers go at once may be
 //!   told as a restart, and a reload without `$connection` as unknown.
 //! - Reloads between which a worker writes less than some ten lines may be told as one.
-//! - Pools that grow to a new peak of traffic open several connections at once, and may be suspected.
+//! - Pools that grow to a new peak of traffic open several connections at once, and may be suspected: in one of some
+//!   hundred quiet logs (`suspects`). A backend that hangs makes requests open as many as if its pool were empty.
+//! - A burst that comes while requests pile up, or that opens fewer than eight connections, is not suspected at all.
 //! - An error log tells no zone. Where the access log names none and has no `$pid` of it, the zone of this machine is taken.
-//! - With pids that have wrapped around, or logs of which only some tell `$pid`, a reload may be suspected as a restart of a
-//!   backend.
+//! - In logs of which only some tell `$pid`, a reload may be suspected only, and of unknown cause.
 
 mod births;
 pub mod history;
@@ -44,7 +45,7 @@ use told::Told;
 
 use super::report::{Cause, Cold, UpstreamWarmup, Warmup};
 use crate::summary::Summary;
-use crate::summary::burst::Bursts;
+use crate::summary::burst::{Begun, Bursts, Refusals};
 use crate::summary::events::Events;
 use crate::summary::peer::PeerSummary;
 use crate::summary::pool::Worker;
@@ -54,7 +55,10 @@ use births::Birth;
 use lives::Life;
 use pace::Pace;
 use peers::Peers;
+use scan::Burst;
+use series::Instance;
 use std::collections::BTreeMap;
+use suspects::Workers;
 use window::Window;
 
 /// Peers of each upstream, by address.
@@ -65,6 +69,8 @@ pub(super) type Groups = [(Option<String>, BTreeMap<String, PeerSummary>)];
 pub(super) struct Inputs {
     workers: Vec<(Worker, workers::Life)>,
     bursts: Bursts,
+    begun: Begun,
+    refusals: Refusals,
     events: Events,
     period: Option<(i64, i64)>,
 }
@@ -75,9 +81,19 @@ impl Inputs {
         Inputs {
             workers: std::mem::take(&mut summary.workers).sorted(),
             bursts: std::mem::take(&mut summary.bursts),
+            begun: std::mem::take(&mut summary.begun),
+            refusals: std::mem::take(&mut summary.refusals),
             events: std::mem::take(&mut summary.events),
             period: summary.span.get(),
         }
+    }
+
+    /// Does each attempt that got a connection tell the worker that made it?
+    fn tells_all_workers(&self, peers: &Peers<'_>) -> bool {
+        let told = self.workers.iter().filter(|(worker, _)| worker.pid.is_some());
+        let told: u64 = told.map(|(_, life)| life.connected).sum();
+        let all = peers.iter().map(|peer| peer.summary.attempts - peer.summary.failed);
+        told > 0 && told >= all.sum()
     }
 
     /// What error logs tell. They name no zone: that is the access logs', or taken from when workers show in those, or
@@ -113,6 +129,7 @@ struct Event {
     suspected: bool,
     evidence: Vec<&'static str>,
     window: Window,
+    instance: Instance,
 }
 
 impl Event {
@@ -137,14 +154,16 @@ pub(super) fn find(
     let pace = Pace::of(&inputs.bursts, attempts.sum(), period);
     let logs = lives::lives(&inputs.workers, serials);
     let mut events = by_workers(&logs, &inputs.told(utc_offset_seconds), &pace);
-    let by_pid = logs.iter().flatten().any(|life| life.pid.is_some());
-    let peers = Peers::of(groups);
-    events.extend(by_statistics(&events, &pace, &peers, by_pid));
+    let peers = Peers::of(groups, &inputs.begun, &inputs.refusals);
+    let all_told = inputs.tells_all_workers(&peers);
+    let workers = |burst: &Burst| Workers::near(burst, &logs, all_told);
+    events.extend(by_statistics(&events, &pace, &peers, workers));
     events.sort_by_key(|event| (event.window.start, event.cause));
     let (names, upstreams) = upstreams::upstreams(&events, groups, &peers, &pace);
     let cold = events.iter().map(Event::cold).collect();
     let events = events.into_iter().zip(names);
-    let warmups = events.map(|(event, names)| warmup(event, names, &pace)).collect();
+    let warmups =
+        events.map(|(event, names)| (event.instance, warmup(event, names, &pace))).collect();
     Found { warmups: series::gather(warmups), upstreams, cold }
 }
 
@@ -163,31 +182,31 @@ fn by_workers(logs: &[Vec<Life<'_>>], told: &[Told], pace: &Pace) -> Vec<Event> 
     found.sort_by_key(|birth| birth.at_ms);
     let mut found = unite::unite(found, &lives);
     told::join(&mut found, &lives, told, pace.period);
+    let instances = series::instances(&found, &lives);
     // What another nginx does empties none of these pools.
     let next = |at: usize| {
-        let is_other = |next: &&Birth| !is_apart(&found[at], next, &lives);
-        let next = found[at + 1..].iter().find(is_other);
-        next.map_or(pace.period.1 + 1, |next| next.at_ms)
+        let later = found.iter().zip(&instances).skip(at + 1);
+        let mut same = later.filter(|(_, instance)| !series::is_apart(instances[at], **instance));
+        same.next().map_or(pace.period.1 + 1, |(next, _)| next.at_ms)
     };
     let nexts: Vec<i64> = (0..found.len()).map(next).collect();
     let window = |(at, birth): (usize, Birth)| {
         let window = window::of_workers(&birth, &lives, pace, nexts[at]);
         let visible = window.is_visible.then_some("connect_time");
         let evidence = birth.evidence.into_iter().chain(visible).collect();
-        Event { cause: birth.cause, suspected: false, evidence, window }
+        let instance = instances[at];
+        Event { cause: birth.cause, suspected: false, evidence, window, instance }
     };
     found.into_iter().enumerate().map(window).collect()
 }
 
-/// Are these known to be of two logs?
-fn is_apart(one: &Birth, other: &Birth, lives: &[Life<'_>]) -> bool {
-    let logs = |birth: &Birth| birth.born.iter().map(|&at| lives[at].log).collect::<Vec<_>>();
-    let (ones, others) = (logs(one), logs(other));
-    !ones.is_empty() && !others.is_empty() && ones.iter().all(|log| !others.contains(log))
-}
-
 /// Bursts of new connections that none of the known events explains.
-fn by_statistics(known: &[Event], pace: &Pace, peers: &Peers<'_>, by_pid: bool) -> Vec<Event> {
+fn by_statistics(
+    known: &[Event],
+    pace: &Pace,
+    peers: &Peers<'_>,
+    workers: impl Fn(&Burst) -> Workers,
+) -> Vec<Event> {
     let spans: Vec<(i64, i64)> = known
         .iter()
         .map(|event| {
@@ -203,15 +222,16 @@ fn by_statistics(known: &[Event], pace: &Pace, peers: &Peers<'_>, by_pid: bool) 
     before.extend(bursts.iter().map(|burst| (burst.start, burst.new)));
     let starts: Vec<i64> = known.iter().map(|event| event.window.start).collect();
     let mut found = Vec::new();
-    for burst in bursts {
-        if suspects::is_echo(&burst, &before) {
+    for burst in &bursts {
+        if suspects::is_echo(burst, &before) || suspects::is_habit(burst, &bursts, pace.period) {
             continue;
         }
-        let Some(cause) = suspects::cause(&burst, peers, &rest, by_pid) else { continue };
+        let Some(cause) = suspects::cause(burst, peers, &rest, workers(burst)) else { continue };
         let next = starts.iter().copied().find(|&start| start > burst.start);
         let until = next.unwrap_or(pace.period.1 + 1);
         let window = window::of_pace(burst.start, &rest, until);
-        found.push(Event { cause, suspected: true, evidence: vec!["connect_time"], window });
+        let evidence = vec!["connect_time"];
+        found.push(Event { cause, suspected: true, evidence, window, instance: None });
     }
     found
 }
@@ -222,7 +242,7 @@ fn by_statistics(known: &[Event], pace: &Pace, peers: &Peers<'_>, by_pid: bool) 
     reason = "counts and times, never negative, far below 2^53"
 )]
 fn warmup(event: Event, upstreams: Vec<String>, pace: &Pace) -> Warmup {
-    let Event { cause, suspected, evidence, window } = event;
+    let Event { cause, suspected, evidence, window, .. } = event;
     Warmup {
         cause,
         suspected,
@@ -242,5 +262,7 @@ fn warmup(event: Event, upstreams: Vec<String>, pace: &Pace) -> Warmup {
     }
 }
 
+#[cfg(test)]
+mod alarms;
 #[cfg(test)]
 mod tests;

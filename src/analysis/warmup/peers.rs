@@ -6,7 +6,7 @@
 
 use super::Groups;
 use super::pace::{Pace, per};
-use crate::summary::burst::{Burst, peer_bit};
+use crate::summary::burst::{Begun, Burst, Count, Refusals, peer_bit};
 use crate::summary::peer::PeerSummary;
 
 /// All peers of a log.
@@ -15,6 +15,10 @@ pub(super) struct Peers<'a> {
     all: Vec<Peer<'a>>,
     /// Certainly new connections of all.
     new_certain: u64,
+    /// Connections of all peers, new or reused, in cells of this width.
+    begun_width: i64,
+    begun: Vec<(i64, Count)>,
+    refusals: &'a Refusals,
 }
 
 /// One peer of one upstream.
@@ -44,9 +48,9 @@ impl Peer<'_> {
         self.summary.timeline.between(from, to, |cell| cell.attempts - cell.failed)
     }
 
-    /// Attempts of a time that did not.
-    pub(super) fn failed(&self, from: i64, to: i64) -> f64 {
-        self.summary.timeline.between(from, to, |cell| cell.failed)
+    /// The time in which half of its responses have come, in milliseconds.
+    pub(super) fn response_ms(&self) -> f64 {
+        per(self.summary.response.percentile(500).unwrap_or(0), 1)
     }
 }
 
@@ -62,7 +66,7 @@ pub(super) struct Opened {
 }
 
 impl<'a> Peers<'a> {
-    pub(super) fn of(groups: &'a Groups) -> Self {
+    pub(super) fn of(groups: &'a Groups, begun: &Begun, refusals: &'a Refusals) -> Self {
         let all: Vec<Peer<'a>> = groups
             .iter()
             .enumerate()
@@ -74,11 +78,44 @@ impl<'a> Peers<'a> {
             })
             .collect();
         let new_certain = all.iter().map(|peer| peer.summary.new_certain).sum();
-        Peers { all, new_certain }
+        let (begun_width, begun) = begun.to_vec();
+        Peers { all, new_certain, begun_width, begun, refusals }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Peer<'a>> {
         self.all.iter()
+    }
+
+    /// Width of the cells in which [`Peers::begun`] knows connections, in milliseconds.
+    pub(super) fn begun_width(&self) -> i64 {
+        self.begun_width
+    }
+
+    /// Connections of all peers, new or reused, of the cells that begin in `from..to`.
+    pub(super) fn begun(&self, from: i64, to: i64) -> impl Iterator<Item = f64> {
+        let at = |ms: i64| self.begun.partition_point(|(start, _)| *start < ms);
+        let cells = &self.begun[at(from)..at(to).max(at(from))];
+        cells.iter().map(|(_, count)| f64::from(count.0))
+    }
+
+    /// Connections of all peers, new or reused, of requests that began in `from..to`, as if cells were filled evenly.
+    pub(super) fn begun_between(&self, from: i64, to: i64) -> f64 {
+        let width = self.begun_width;
+        let at = |ms: i64| self.begun.partition_point(|(start, _)| start + width <= ms);
+        let cells = self.begun[at(from)..].iter().take_while(|(start, _)| *start < to);
+        let part = |(start, count): &(i64, Count)| {
+            let inside = (to.min(start + width) - from.max(*start)).max(0);
+            f64::from(count.0) * per(1, width) * super::pace::times(1.0, inside)
+        };
+        cells.map(part).sum()
+    }
+
+    /// Attempts of a time that one peer refused.
+    pub(super) fn refused(&self, bit: u64, from: i64, to: i64) -> f64 {
+        self.refusals.between(from, to, |cell| {
+            let part = cell.attempts.div_ceil(cell.peers.count_ones().max(1));
+            if cell.peers & bit == 0 { 0 } else { part.into() }
+        })
     }
 
     /// New connections of each peer in the cells that start in `from..to`, of which `usual` are in a millisecond.

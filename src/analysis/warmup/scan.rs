@@ -3,20 +3,20 @@
 //! # Method
 //!
 //! A scan statistic: windows of one cell, two, four and so on slide over the log by half their length, and each is held
-//! against its neighbours of the same length, twelve on either side without the quarter that has most. A window is a
-//! burst if a Poisson count of that mean reaches it with a probability of less than 1e-9 over all windows of the log
-//! together (Bonferroni), or of 1e-6 if connects fail at the same time; if it has at least [`MIN_NEW`] connections and [`MIN_TIMES`] times as many as usual, and if
-//! hardly another window around comes near it. Of overlapping bursts the one with the largest likelihood ratio stands
-//! (Kulldorff, "A spatial scan statistic", Communications in Statistics 26, 1997). Where it ends is found by
-//! the largest cumulative sum of log-likelihood ratios (Page, "Continuous inspection schemes", Biometrika 41, 1954), and
-//! where it starts is the change-point of two Poisson processes with the largest likelihood.
+//! against its neighbours of the same length, twelve on either side without the quarter that has most. Connections do
+//! not come one by one: a pool that grows opens several at once. So they are taken to come in clumps, each as large as
+//! the neighbours' ratio of variance to mean says and at least [`CLUMP`], and the clumps by Poisson's law (a compound
+//! Poisson process, as in Cox and Isham, "Point processes", 1980, 3.1). A window is a burst if so many clumps have a
+//! probability of less than 1e-3 over all windows of the log together (Bonferroni), if it has at least [`MIN_NEW`]
+//! connections and [`MIN_TIMES`] times as many as usual, and if hardly another window around comes near it.
+//! Of overlapping bursts the one with the largest likelihood ratio stands (Kulldorff, "A spatial scan statistic",
+//! Communications in Statistics 26, 1997). Where it ends is found by the largest cumulative sum of log-likelihood ratios
+//! (Page, "Continuous inspection schemes", Biometrika 41, 1954), and where it starts is the change-point of two Poisson
+//! processes with the largest likelihood.
 //!
-//! # False alarms
-//!
-//! New connections that come one by one, at whatever rate, give one in a thousand million logs. Real ones do not come
-//! one by one: a backend that hangs for a moment makes as many of them at once as requests pile up. So what is found
-//! here is only ever suspected. The last three conditions are for that, and daily waves and the turnover of pools, which
-//! are slow or come again and again, don't meet them.
+//! That alone would still be a false alarm in each busy log with a hiccup. `suspects` takes a burst for an event only if
+//! pools were emptied by it or their peer was away, as far as the attempts around tell; see there for how often that is
+//! wrong.
 
 use super::pace::{Pace, per};
 use std::cmp::Ordering;
@@ -37,11 +37,11 @@ const MIN_ALL: usize = 4;
 /// The longest windows, in milliseconds.
 const LONGEST_MS: i64 = 512_000;
 
-/// Probability of one false alarm in a log, if connections came one by one: its natural logarithm, of 1e-9.
-const LN_FALSE_ALARM: f64 = -20.723;
+/// Connections open at least so many at a time.
+const CLUMP: f64 = 1.5;
 
-/// The same where connects that failed at the same time tell too, of 1e-6.
-const LN_SUPPORTED: f64 = -13.816;
+/// Probability of one false alarm in a log, if connections came in such clumps: its natural logarithm, of 1e-3.
+const LN_FALSE_ALARM: f64 = -6.908;
 
 /// A burst. Times are milliseconds since the epoch.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,8 +53,6 @@ pub(super) struct Burst {
     pub(super) new: u64,
     /// New connections per millisecond that are usual around it.
     pub(super) usual: f64,
-    /// No chance even if nothing else tells of it.
-    pub(super) stands_alone: bool,
     likelihood: f64,
 }
 
@@ -124,18 +122,28 @@ fn burst(pace: &Pace, start: i64, length: i64, ln_windows: f64) -> Option<Burst>
         return None;
     }
     all.sort_unstable();
+    let clump = clump(&all);
     all.truncate((all.len() * 3).div_ceil(4));
     // One more than there were: none seen is not none ever.
     let usual = per(all.iter().sum::<u64>() + 1, i64::try_from(all.len()).ok()?);
     let count = per(new, 1);
-    let ln_chance = ln_tail(count, usual) + ln_windows;
-    if count < MIN_TIMES * usual || ln_chance > LN_SUPPORTED {
+    let ln_chance = ln_tail(count / clump, usual / clump) + ln_windows;
+    if count < MIN_TIMES * usual || ln_chance > LN_FALSE_ALARM {
         return None;
     }
     let likelihood = count * (count / usual).ln() - (count - usual);
     let usual = usual / per(u64::try_from(length).ok()?, 1);
-    let stands_alone = ln_chance <= LN_FALSE_ALARM;
-    Some(Burst { start, end: start + length, new, usual, stands_alone, likelihood })
+    Some(Burst { start, end: start + length, new, usual, likelihood })
+}
+
+/// How many connections are opened at a time: variance by mean of these sorted counts, without the largest tenth of
+/// them. Another burst may be there.
+fn clump(sorted: &[u64]) -> f64 {
+    let kept = &sorted[..sorted.len() - sorted.len() / 10];
+    let length = i64::try_from(kept.len()).unwrap_or(1);
+    let mean = per(kept.iter().sum(), length);
+    let squares = per(kept.iter().map(|count| count * count).sum(), length);
+    if mean > 0.0 { ((squares - mean * mean) / mean).max(CLUMP) } else { CLUMP }
 }
 
 /// The stretch in or beside a window that stands out most, from where the pace changes.
@@ -194,12 +202,12 @@ fn standing_out(pace: &Pace, burst: &Burst) -> Burst {
 }
 
 /// The natural logarithm of an upper bound of the probability that a Poisson count of this mean reaches `count`, which
-/// is more than the mean.
+/// is more than the mean, and is no whole number of clumps.
 fn ln_tail(count: f64, mean: f64) -> f64 {
     -mean + count * mean.ln() - ln_factorial(count) - (1.0 - mean / (count + 1.0)).ln()
 }
 
-/// Stirling's series: at 8 it is right to nine digits.
+/// Stirling's series: at 1 it is right to three digits, at 8 to nine.
 fn ln_factorial(n: f64) -> f64 {
     n * n.ln() - n + 0.5 * (std::f64::consts::TAU * n).ln() + 1.0 / (12.0 * n)
 }

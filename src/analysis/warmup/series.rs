@@ -1,7 +1,11 @@
 //! Warm-ups at equal distances, such as reloads by cron, told as one.
+//!
+//! A series is one nginx's. Hosts that are reloaded one after the other are none, though the distances be equal.
 
+use super::births::Birth;
+use super::lives::Life;
 use crate::analysis::report::{Cause, Warmup};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many at equal distances are a series.
 const MIN_COUNT: usize = 5;
@@ -11,14 +15,46 @@ const MIN_COUNT: usize = 5;
 const TOLERANCE: f64 = 0.05;
 const TOLERANCE_MS: i64 = 5000;
 
-/// Puts what comes at equal distances into one, at the place of the first.
-pub(super) fn gather(warmups: Vec<Warmup>) -> Vec<Warmup> {
-    let mut by_cause: BTreeMap<(Cause, bool), Vec<Warmup>> = BTreeMap::new();
-    for warmup in warmups {
-        by_cause.entry((warmup.cause, warmup.suspected)).or_default().push(warmup);
+/// One nginx of those whose logs were read. None: which one is not known.
+pub(super) type Instance = Option<usize>;
+
+/// The nginx of each birth. Logs in which the same workers came at the same time are of one; those of a birth without
+/// workers, told by an error log alone, are known only if there is no other.
+pub(super) fn instances(births: &[Birth], lives: &[Life<'_>]) -> Vec<Instance> {
+    let logs =
+        |birth: &Birth| -> BTreeSet<&str> { birth.born.iter().map(|&at| lives[at].log).collect() };
+    let mut of_log: BTreeMap<&str, usize> = BTreeMap::new();
+    for (number, birth) in births.iter().enumerate() {
+        let logs = logs(birth);
+        let known: BTreeSet<usize> =
+            logs.iter().filter_map(|log| of_log.get(log)).copied().collect();
+        let own = known.first().copied().unwrap_or(number);
+        if known.len() > 1 {
+            of_log.values_mut().filter(|of| known.contains(of)).for_each(|of| *of = own);
+        }
+        of_log.extend(logs.into_iter().map(|log| (log, own)));
+    }
+    let all: BTreeSet<usize> = of_log.values().copied().collect();
+    let only = all.first().copied().filter(|_| all.len() == 1);
+    births
+        .iter()
+        .map(|birth| logs(birth).first().map_or(only, |log| of_log.get(log).copied()))
+        .collect()
+}
+
+/// Are these known to be two?
+pub(super) fn is_apart(one: Instance, other: Instance) -> bool {
+    matches!((one, other), (Some(one), Some(other)) if one != other)
+}
+
+/// Puts what comes at equal distances at one nginx into one, at the place of the first.
+pub(super) fn gather(warmups: Vec<(Instance, Warmup)>) -> Vec<Warmup> {
+    let mut alike: BTreeMap<(Instance, Cause, bool), Vec<Warmup>> = BTreeMap::new();
+    for (instance, warmup) in warmups {
+        alike.entry((instance, warmup.cause, warmup.suspected)).or_default().push(warmup);
     }
     let mut gathered: Vec<Warmup> =
-        by_cause.into_values().flat_map(|alike| of_cause(&alike)).collect();
+        alike.into_values().flat_map(|alike| of_cause(&alike)).collect();
     gathered.sort_by_key(|warmup| (warmup.start_ms, warmup.cause));
     gathered
 }

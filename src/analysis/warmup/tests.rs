@@ -12,7 +12,7 @@ const FORMAT: &str = "$msec $request_time $pid $connection $connection_requests 
                       \"$upstream_connect_time\" \"$upstream_response_time\"";
 
 /// Where logs begin, in milliseconds since the epoch.
-const BEGIN: i64 = 1_795_219_200_000;
+pub(super) const BEGIN: i64 = 1_795_219_200_000;
 
 /// Peers of two upstreams. Connects to them take 3 ms.
 const PEERS: [(&str, &str); 3] =
@@ -86,7 +86,29 @@ fn log(workers: &[Working]) -> Vec<(i64, String)> {
 
 /// The report of a log in which some variables are not logged.
 fn report(lines: &[(i64, String)], hidden: &[&str]) -> Report {
-    let mut format = LogFormat::from_string("main", FORMAT, Escape::Default).unwrap();
+    report_of(FORMAT, lines.iter().map(|(_, line)| line.as_str()), hidden)
+}
+
+/// The same of lines of any format.
+pub(super) fn report_of<'a>(
+    format: &str,
+    lines: impl Iterator<Item = &'a str>,
+    hidden: &[&str],
+) -> Report {
+    let mut fold = Fold::default();
+    add(&mut fold, format, "access.log", lines, hidden);
+    analyse(fold.summary, InputStats::default(), &Policy::default())
+}
+
+/// Adds the lines of one log.
+fn add<'a>(
+    fold: &mut Fold,
+    format: &str,
+    log: &str,
+    lines: impl Iterator<Item = &'a str>,
+    hidden: &[&str],
+) {
+    let mut format = LogFormat::from_string("main", format, Escape::Default).unwrap();
     for piece in &mut format.pieces {
         if let crate::log_format::Piece::Variable(name) = piece
             && hidden.contains(&name.as_str())
@@ -94,12 +116,10 @@ fn report(lines: &[(i64, String)], hidden: &[&str]) -> Report {
             "unknown".clone_into(name);
         }
     }
-    let recipe = Recipe::new(&format, None, Choice::default(), "access.log");
-    let mut fold = Fold::default();
-    for (_, line) in lines {
+    let recipe = Recipe::new(&format, None, Choice::default(), log);
+    for line in lines {
         fold.line(&recipe, line.as_bytes()).unwrap();
     }
-    analyse(fold.summary, InputStats::default(), &Policy::default())
 }
 
 /// Cause and start in milliseconds of the log, and whether it is only suspected.
@@ -249,38 +269,57 @@ fn connects_that_are_too_fast_to_show_end_a_window_at_once() {
     assert_eq!((warmup.new_connections, warmup.handshake_ms), (6, 0));
 }
 
-/// A log without anything that tells workers, in which these peers open so many connections at once at 30 s.
-fn burst(peers: &[usize], each: i64) -> Vec<(i64, String)> {
+/// A log in which all attempts at these peers open a connection for so many milliseconds from 30 s on. Before that the
+/// peers may have been away for a moment.
+fn burst(peers: &[usize], ms: i64, was_away: bool) -> Vec<(i64, String)> {
     let mut lines = log(&[working(100, 0, 60_000, 1001), working(101, 5, 60_000, 1002)]);
-    for &peer in peers {
-        for i in 0..each {
-            let (upstream, addr) = PEERS[peer];
-            let start = 30_000 + 5 * i;
-            lines.push((start + 8, line(start, 8, [100, 1, 9], upstream, addr, "0.003")));
+    let addrs: Vec<&str> = peers.iter().map(|&peer| PEERS[peer].1).collect();
+    for (end, line) in &mut lines {
+        if !addrs.iter().any(|addr| line.contains(addr)) {
+            continue;
+        }
+        if (30_000..30_000 + ms).contains(&(*end - 5)) {
+            *line = line.replace("\"0.000\"", "\"0.003\"");
+        } else if was_away && (29_900..30_000).contains(&(*end - 5)) {
+            *line = line.replace("\"0.000\"", "\"-\"");
         }
     }
-    lines.sort();
     lines
 }
 
 #[test]
 fn bursts_alone_are_only_suspected() {
-    use Cause::{BackendRestart, Reload};
-    for (what, peers, hidden, expected) in [
-        ("all at once", &[0, 1, 2][..], &ALL[..], vec![(Reload, 30_000, true)]),
-        ("one alone", &[1], &ALL, vec![(BackendRestart, 30_000, true)]),
-        ("one alone, and workers go on", &[1], &[], vec![(BackendRestart, 30_000, true)]),
-        ("all at once, but workers go on", &[0, 1, 2], &[], vec![]),
+    use Cause::{BackendRestart, Reload, Unknown};
+    for (what, peers, was_away, hidden, expected) in [
+        ("all at once", &[0, 1, 2][..], false, &ALL[..], vec![(Reload, 30_000, true)]),
+        // Another nginx's reload, if the logs are of several.
+        ("one alone", &[1], false, &ALL, vec![(Unknown, 30_000, true)]),
+        ("one that was away", &[1], true, &ALL, vec![(BackendRestart, 30_000, true)]),
+        ("one alone, and workers go on", &[1], false, &[], vec![(BackendRestart, 30_000, true)]),
+        ("all at once, but workers go on", &[0, 1, 2], false, &[], vec![]),
     ] {
-        assert_eq!(found(&report(&burst(peers, 12), hidden)), expected, "{what}");
+        assert_eq!(found(&report(&burst(peers, 300, was_away), hidden)), expected, "{what}");
     }
     // Some at a time are nothing.
-    assert_eq!(found(&report(&burst(&[0, 1, 2], 2), &ALL)), []);
+    assert_eq!(found(&report(&burst(&[0, 1, 2], 30, false), &ALL)), []);
+}
+
+#[test]
+fn requests_that_had_piled_up_are_no_reason_to_suspect_anything() {
+    let mut lines = log(&[working(100, 0, 60_000, 1001), working(101, 5, 60_000, 1002)]);
+    for i in 0..30 {
+        let [serial, request] = [1 + i, 1];
+        let (upstream, addr) = PEERS[1];
+        lines.push((30_008, line(30_000, 8, [100, serial, request], upstream, addr, "0.003")));
+    }
+    lines.sort();
+    assert_eq!(found(&report(&lines, &ALL)), []);
+    assert_eq!(found(&report(&lines, &SERIALS)), []);
 }
 
 #[test]
 fn connects_that_do_not_always_show_are_no_base_for_suspicion() {
-    let mut lines = burst(&[0, 1, 2], 12);
+    let mut lines = burst(&[0, 1, 2], 300, false);
     for (_, line) in &mut lines {
         *line = line.replace("\"0.003\"", "\"0.001\"");
     }
@@ -334,4 +373,39 @@ fn the_same_lines_in_any_order_give_the_same_warm_ups() {
     let forward = report(&lines, &[]);
     lines.reverse();
     assert_eq!(report(&lines, &[]).warmups, forward.warmups);
+}
+
+#[test]
+fn hosts_that_are_reloaded_one_after_the_other_are_no_series() {
+    let mut fold = Fold::default();
+    for host in 0..6 {
+        let (pid, at) = (1000 * (host + 1), 5000 * i64::try_from(host).unwrap());
+        let on = |pid, from, to, serial| working(pid, from, to, serial);
+        let lines = log(&[
+            on(pid, 0, 40_000 + at, 1001),
+            on(pid + 1, 5, 40_000 + at, 1002),
+            on(pid + 10, 40_020 + at, 80_000, 9001),
+            on(pid + 11, 40_027 + at, 80_000, 9002),
+        ]);
+        let name = format!("host{host}/access.log");
+        add(&mut fold, FORMAT, &name, lines.iter().map(|(_, line)| line.as_str()), &[]);
+    }
+    let report = analyse(fold.summary, InputStats::default(), &Policy::default());
+    let expected: Vec<_> = (0..6).map(|i| (Cause::Reload, 40_020 + 5000 * i, false)).collect();
+    assert_eq!(found(&report), expected);
+}
+
+#[test]
+fn where_only_some_logs_tell_pids_a_burst_is_nobodys() {
+    let mut fold = Fold::default();
+    let told = log(&[working(100, 0, 60_000, 1001), working(101, 5, 60_000, 1002)]);
+    for (name, lines, hidden) in
+        [("a.log", told, &[][..]), ("b.log", burst(&[1], 300, false), &ALL)]
+    {
+        add(&mut fold, FORMAT, name, lines.iter().map(|(_, line)| line.as_str()), hidden);
+    }
+    let report = analyse(fold.summary, InputStats::default(), &Policy::default());
+    for (cause, start, suspected) in found(&report) {
+        assert_eq!((cause, start, suspected), (Cause::Unknown, 30_000, true));
+    }
 }
