@@ -148,7 +148,7 @@ pub struct ReportArgs {
 
     /// Leave out requests that began while pools filled, after a reload or the like: reuse as it usually is
     ///
-    /// The logs are read twice for that, so they can't be pipes. Serial numbers are not used, as they go on meanwhile.
+    /// The logs are read twice for that, so they can't be pipes.
     #[arg(long, help_heading = "Choosing lines")]
     pub exclude_warmup: bool,
 
