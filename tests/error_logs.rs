@@ -121,3 +121,27 @@ fn long_and_broken_lines_are_passed_over() {
     let run = dir.run(&["report", "access.log", "--error-log", "error.log"]).code(0);
     assert!(!run.stderr.contains(NOTHING), "{}", run.stderr);
 }
+
+#[test]
+fn an_error_log_follows_the_access_log_into_summer_time() {
+    // The clocks of Berlin went from 02:00 to 03:00 at 01:00 UTC.
+    let line = |second: u32| {
+        let hour = second / 3600 + if second < 3600 { 1 } else { 2 };
+        let zone = if second < 3600 { "+0100" } else { "+0200" };
+        let (minute, second) = (second / 60 % 60, second % 60);
+        format!(
+            "[29/Mar/2026:{hour:02}:{minute:02}:{second:02} {zone}] 10.0.0.1:80 0.000 0.010 0.010\n"
+        )
+    };
+    let dir = Dir::with_log((0..10_800).step_by(5).map(line).collect::<String>());
+    dir.write(
+        "error.log",
+        "2026/03/29 04:30:00 [notice] 1#1: signal 1 (SIGHUP) received, reconfiguring\n\
+         2026/03/29 04:30:00 [notice] 1#1: start worker process 9\n",
+    );
+    let format =
+        "[$time_local] $upstream_addr $upstream_connect_time $upstream_response_time $request_time";
+    let args = ["report", "-f", format, "-o", "json", "--error-log", "error.log", "access.log"];
+    let json = dir.run(&args).code(0).json();
+    assert_eq!(json["warmups"][0]["start"], "2026-03-29T02:30:00.000Z", "{}", json["warmups"]);
+}

@@ -3,12 +3,18 @@
 use super::args::ReportArgs;
 use super::message::Messages;
 use super::report::{called, logs};
+use crate::detect::zone_of;
 use crate::error::{Error, ErrorKind, Result};
+
 use crate::input::{Buffer, Lines, Source, discover, plan, sample};
+use crate::log_format::LogFormat;
 use crate::record::error_log::{ErrorLog, Kind};
 use crate::summary::events::{Events, MAX_EVENTS};
 use crate::tokenizer::prefix::Prefix;
 use std::path::Path;
+
+/// Bytes at the end of an access log that are looked through for the zone then.
+const LAST_BYTES: u64 = 64 << 10;
 
 /// Bytes of a log that are looked at to see whether it is an error log.
 const SAMPLE_BYTES: usize = 64 << 10;
@@ -23,6 +29,28 @@ pub(super) struct Clock {
     pub(super) zones: Vec<(i64, i64)>,
     /// One of them logs `$pid`, so that workers show when they began.
     pub(super) has_pids: bool,
+}
+
+/// The zone of the last lines of a plain file: a log may go on over the change to summer time.
+pub(super) fn last_zone(
+    source: &Source,
+    format: &LogFormat,
+    prefix: Option<&Prefix>,
+) -> Option<(i64, i64)> {
+    source.plain_size()?;
+    let tasks = plan(std::slice::from_ref(source), LAST_BYTES);
+    let mut buffer = Buffer::new();
+    let mut last = Vec::new();
+    // The very last piece may be the rest of one line.
+    for task in tasks.iter().rev().take(2).rev() {
+        let mut reader = task.open(&mut buffer).ok()?;
+        while let Ok(Some(block)) = reader.next_block() {
+            last.extend_from_slice(block.bytes);
+        }
+    }
+    let mut lines: Vec<&[u8]> = Lines::new(&last).map(|line| line.bytes).collect();
+    lines.reverse();
+    zone_of(format, prefix, &lines)
 }
 
 /// Reads all error logs. One that can't be read is said and the others go on.

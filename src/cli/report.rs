@@ -37,7 +37,8 @@ pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
     found.warnings.iter().for_each(|warning| messages.warning(warning));
     found.errors.iter().for_each(|error| messages.error(error));
     steady::check(args, &found.sources)?;
-    let Prepared { sources, recipes, clock } = prepare(found.sources, &formats, &choice, messages)?;
+    let Prepared { sources, recipes, clock } =
+        prepare(found.sources, &formats, &choice, args, messages)?;
     let events = error_logs::read(args, &clock, messages)?;
     let mut batch = read(args, &sources, &recipes, messages)?;
     batch.summary.events = events.clone();
@@ -169,6 +170,7 @@ fn prepare(
     sources: Vec<Source>,
     formats: &Formats,
     choice: &Choice,
+    args: &ReportArgs,
     messages: &mut Messages,
 ) -> Result<Prepared> {
     let mut kept = Vec::new();
@@ -184,6 +186,9 @@ fn prepare(
         match chosen {
             Ok(Some(Chosen { format, prefix, zone, said: how })) => {
                 clock.zones.extend(zone);
+                if zone.is_some() && !args.error_log.is_empty() {
+                    clock.zones.extend(error_logs::last_zone(&source, &format, prefix.as_ref()));
+                }
                 clock.has_pids |= format.logs("pid");
                 said.entry(how).or_default().push(name.to_owned());
                 recipes.push(Recipe::new(&format, prefix, choice.clone(), &log_of(name)));

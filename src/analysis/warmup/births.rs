@@ -14,11 +14,16 @@
 //! # Not covered
 //!
 //! - A reload of less than 50 lines before and after, or of one worker with few clients.
+//! - Some of many workers that crash together, without an error log.
+//! - The only worker of a nginx whose place is taken without an overlap: a reload and a crash look the same.
 //! - Pids that come again in a log without `$connection`: the two workers are taken for one that lived on.
 //! - Without `$request_time` old workers that finish long requests look as if they went on.
 
+mod generation;
+
 use super::lives::Life;
 use crate::analysis::report::Cause;
+use generation::Generation;
 
 /// How long old workers may take requests after the first one of the new ones, in milliseconds.
 const GRACE_MS: i64 = 1000;
@@ -43,9 +48,6 @@ const BEGINNING: u64 = 64;
 
 /// Smaller numbers can't be told from each other.
 const MIN_NUMBER: u64 = 32;
-
-/// Pids that differ by more were not forked in one loop.
-const FAR: u64 = 64;
 
 /// Workers with fewer lines are no evidence.
 const MIN_LINES: u64 = 10;
@@ -80,6 +82,8 @@ pub(super) struct Birth {
     pub(super) evidence: Vec<&'static str>,
     /// The new ones, by their place in the log's lives.
     pub(super) born: Vec<usize>,
+    /// Those that ended, in whose place they came.
+    pub(super) ended: Vec<usize>,
 }
 
 /// All births of one log, whose lives come in the order of their first requests.
@@ -104,6 +108,8 @@ pub(super) fn births(lives: &[Life<'_>]) -> Vec<Birth> {
         if !known[at] {
             let (ended, going): (Vec<usize>, Vec<usize>) =
                 alive.iter().partition(|&&old| lives[old].last <= t + GRACE_MS);
+            let going = going.into_iter().filter(|&old| !log.is_foreign(&lives[old], life));
+            let going = going.collect();
             let change = Change { log: &log, at, ended, going, gone };
             if let Some(birth) = change.new_master().or_else(|| change.same_master()) {
                 birth.born.iter().for_each(|&born| known[born] = true);
@@ -132,6 +138,18 @@ fn unordered(old: &[&Life<'_>], t: i64) -> u64 {
     UNORDERED.max((newest - oldest.min(newest)).saturating_mul(overlap) / lasted)
 }
 
+/// Do these draw numbers from two counters? Of one counter, whoever accepts a client later gives it a larger number.
+fn are_apart(a: &Life<'_>, b: &Life<'_>) -> bool {
+    let middle = i64::midpoint(a.first.max(b.first), a.last.min(b.last));
+    let (Some(of_a), Some(of_b)) = (a.newest_before(middle), b.newest_before(middle)) else {
+        return false;
+    };
+    let behind = |life: &Life<'_>, before: u64, other: u64| {
+        life.newest_serial > before && life.newest_serial + UNORDERED < other
+    };
+    behind(a, of_a, of_b) || behind(b, of_b, of_a)
+}
+
 /// A log's lives, and its pace.
 struct Log<'a> {
     lives: &'a [Life<'a>],
@@ -148,6 +166,18 @@ impl<'a> Log<'a> {
         let lines: u64 = lives.iter().map(|life| life.lines).sum();
         let usual_gap = (last - first) / i64::try_from(lines).unwrap_or(i64::MAX).max(1);
         Log { lives, first, last, usual_gap }
+    }
+
+    /// Would this worker have written more lines, had it lived on? At the end of a log nobody does.
+    fn has_gone(&self, old: &Life<'_>) -> bool {
+        old.would_write(self.last - old.last) >= MISSED
+    }
+
+    /// Is a worker that goes on another nginx's, of which lines are in the same log? Its numbers are others', and it does
+    /// not go as the old workers of an upgrade do.
+    fn is_foreign(&self, going: &Life<'_>, new: &Life<'_>) -> bool {
+        let goes = self.has_gone(going) && going.last - new.first <= UPGRADE_MS;
+        !goes && are_apart(going, new)
     }
 }
 
@@ -232,12 +262,18 @@ impl Change<'_> {
         }
         let cause = match until - t {
             overlap if overlap <= slack => Cause::Restart,
-            overlap if overlap <= UPGRADE_MS => Cause::Upgrade,
+            overlap if overlap <= UPGRADE_MS && old.iter().all(|old| self.log.has_gone(old)) => {
+                Cause::Upgrade
+            }
             _ => return None,
         };
         let by_pid = old.iter().all(|old| old.pid != life.pid);
         let evidence = if by_pid { vec!["pid", "serial"] } else { vec!["serial"] };
-        Some(Birth { at_ms: t, cause, evidence, born })
+        let mut ended = [&self.ended[..], &self.going].concat();
+        if ended.is_empty() {
+            ended.extend(self.gone);
+        }
+        Some(Birth { at_ms: t, cause, evidence, born, ended })
     }
 
     /// Would these have written more lines, had they lived on? At the end of a log nobody does.
@@ -287,16 +323,19 @@ impl Change<'_> {
         let slack = self.slack(&ended);
         let old_numbers = ended.iter().map(|old| old.newest_serial).max();
         let new_number = self.lives(&born).iter().filter_map(|new| new.oldest_serial).min();
+        // The only worker may have crashed: but one that accepts clients beside the new one has not.
+        let overlaps = ended.iter().any(|old| old.last > t + slack);
+        let is_told = several || overlaps;
         let (cause, evidence) = match (old_numbers.filter(|&newest| newest > 0), new_number) {
             (Some(old), Some(new)) if new + unordered(&ended, t) >= old && new > old / 2 => {
-                (Cause::Reload, vec!["pid", "serial"])
+                (if is_told { Cause::Reload } else { Cause::Unknown }, vec!["pid", "serial"])
             }
             (Some(_), Some(_)) => (Cause::Unknown, vec!["pid"]),
-            // A new master comes when the old one is gone.
-            _ if ended.iter().any(|old| old.end > t + slack) => (Cause::Reload, vec!["pid"]),
+            // The workers of a new master come when the old ones take no requests any more.
+            _ if overlaps => (Cause::Reload, vec!["pid"]),
             _ => (Cause::Unknown, vec!["pid"]),
         };
-        Some(Birth { at_ms: t, cause, evidence, born })
+        Some(Birth { at_ms: t, cause, evidence, born, ended: self.ended.clone() })
     }
 
     fn one_replaced(&self) -> Option<Birth> {
@@ -327,37 +366,8 @@ impl Change<'_> {
         (alone && close && enough && rises && is.follows(&was)).then(|| {
             let serial = (old.newest_serial > 0).then_some("serial");
             let evidence = ["pid"].into_iter().chain(serial).collect();
-            Birth { at_ms: t, cause: Cause::WorkerExit, evidence, born: vec![self.at] }
+            let (born, ended) = (vec![self.at], self.ended.clone());
+            Birth { at_ms: t, cause: Cause::WorkerExit, evidence, born, ended }
         })
-    }
-}
-
-/// Workers that came or went together.
-struct Generation {
-    pids: Vec<u64>,
-    lines: u64,
-    clients: u64,
-}
-
-impl Generation {
-    fn of<'a>(lives: impl Iterator<Item = &'a Life<'a>>) -> Self {
-        let mut all = Generation { pids: Vec::new(), lines: 0, clients: 0 };
-        for life in lives {
-            all.pids.extend(life.pid);
-            all.lines += life.lines;
-            all.clients += life.clients;
-        }
-        all
-    }
-
-    /// Were they forked later? Pids rise, and begin anew at some point (`pid_max`).
-    fn follows(&self, old: &Generation) -> bool {
-        let pairs = || self.pids.iter().flat_map(|new| old.pids.iter().map(move |old| (new, old)));
-        pairs().all(|(new, old)| new > old || *new < old / 2)
-    }
-
-    fn is_far_from(&self, other: &Generation) -> bool {
-        let mut pairs = self.pids.iter().flat_map(|a| other.pids.iter().map(move |b| (a, b)));
-        !self.pids.is_empty() && !other.pids.is_empty() && pairs.all(|(a, b)| a.abs_diff(*b) > FAR)
     }
 }

@@ -25,6 +25,7 @@
 //! - Pools that grow to a new peak of traffic open several connections at once, and may be suspected: in one of some
 //!   hundred quiet logs (`suspects`). A backend that hangs makes requests open as many as if its pool were empty.
 //! - A burst that comes while requests pile up, or that opens fewer than eight connections, is not suspected at all.
+//! - Where pids come again (containers), hosts are told apart by their own logs only.
 //! - An error log tells no zone. Where the access log names none and has no `$pid` of it, the zone of this machine is taken.
 //! - In logs of which only some tell `$pid`, a reload may be suspected only, and of unknown cause.
 
@@ -174,7 +175,7 @@ fn by_workers(logs: &[Vec<Life<'_>>], told: &[Told], pace: &Pace) -> Vec<Event> 
     for log in logs {
         let offset = lives.len();
         found.extend(births::births(log).into_iter().map(|mut birth| {
-            birth.born.iter_mut().for_each(|at| *at += offset);
+            birth.born.iter_mut().chain(&mut birth.ended).for_each(|at| *at += offset);
             birth
         }));
         lives.extend(log.iter().cloned());

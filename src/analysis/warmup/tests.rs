@@ -177,7 +177,7 @@ fn without_numbers_a_restart_is_no_reload() {
 #[test]
 fn a_worker_that_takes_the_place_of_one_is_its_exit() {
     let old = [working(100, 0, 10_000, 1001), working(101, 5, 20_000, 1002)];
-    let lines = with(&old, &[working(110, 10_030, 20_000, 3001)]);
+    let lines = with(&old, &[working(110, 10_030, 20_000, 1403)]);
     assert_eq!(found(&report(&lines, &[])), [(Cause::WorkerExit, 10_030, false)]);
     // The same log of a nginx whose workers have nearby pids could be of idle ones without their clients' numbers.
     assert_eq!(found(&report(&lines, &SERIALS)), []);

@@ -16,6 +16,9 @@ const EARLIER_MS: i64 = 2000;
 /// Old workers take no requests any more when new ones have started: this much later at most, in milliseconds.
 const GOES_ON_MS: i64 = 5000;
 
+/// A worker that would have written so many lines since its last one has ended.
+const MISSED: f64 = 100.0;
+
 /// Something that the error log tells of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {
@@ -48,7 +51,7 @@ impl Told {
 
 /// What has to be told of a birth: the error log decides its cause.
 pub(super) fn join(births: &mut Vec<Birth>, lives: &[Life<'_>], told: &[Told], period: (i64, i64)) {
-    let known = Known::of(lives);
+    let known = Known::of(lives, told);
     let mut others = Vec::new();
     for event in told {
         let is_in_period = event.to_ms >= period.0 - EARLIER_MS && event.from_ms <= period.1;
@@ -60,7 +63,8 @@ pub(super) fn join(births: &mut Vec<Birth>, lives: &[Life<'_>], told: &[Told], p
         let fits = |birth: &&mut Birth| {
             // An old worker may crash while a reload ends it: that is still a reload.
             (event.cause != Cause::WorkerExit
-                || matches!(birth.cause, Cause::WorkerExit | Cause::Unknown))
+                || matches!(birth.cause, Cause::WorkerExit | Cause::Unknown)
+                || known.have_crashed(birth))
                 && (event.pids_started.is_empty()
                     || birth.born.iter().any(|&at| is_started(&lives[at], event)))
         };
@@ -93,10 +97,12 @@ struct Known<'a> {
     unknown: Vec<(i64, i64)>,
     /// How long an old worker may take requests after it was told to go.
     grace: i64,
+    /// When workers exited that nobody had told to.
+    exits: BTreeMap<u64, Vec<(i64, i64)>>,
 }
 
 impl<'a> Known<'a> {
-    fn of(lives: &'a [Life<'a>]) -> Self {
+    fn of(lives: &'a [Life<'a>], told: &[Told]) -> Self {
         let mut by_pid: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         for (at, life) in lives.iter().enumerate() {
             if let Some(pid) = life.pid {
@@ -120,7 +126,13 @@ impl<'a> Known<'a> {
         // Without `$request_time` a request that ends late looks as if it began late.
         let tells_starts = lives.iter().any(|life| life.last != life.end);
         let grace = if tells_starts { GOES_ON_MS } else { LATER_MS };
-        Known { lives, by_pid, going: ends(true), unknown: ends(false), grace }
+        let mut exits: BTreeMap<u64, Vec<(i64, i64)>> = BTreeMap::new();
+        for event in told.iter().filter(|event| event.cause == Cause::WorkerExit) {
+            for &pid in &event.pids_gone {
+                exits.entry(pid).or_default().push((event.from_ms, event.to_ms));
+            }
+        }
+        Known { lives, by_pid, going: ends(true), unknown: ends(false), grace, exits }
     }
 
     fn of_pids(&self, pids: &'a [u64]) -> impl Iterator<Item = usize> {
@@ -132,8 +144,9 @@ impl<'a> Known<'a> {
         event.cause == Cause::WorkerExit
             && self.of_pids(&event.pids_gone).any(|at| {
                 let life = &self.lives[at];
-                // One that goes on was not killed.
+                // One that goes on was not killed, nor one that had ended long before.
                 life.first < event.from_ms && life.last > event.to_ms + EARLIER_MS
+                    || life.would_write(event.from_ms - life.end) >= MISSED
                     || self.is_retired(at, event, births)
             })
     }
@@ -159,7 +172,21 @@ impl<'a> Known<'a> {
         }
         let at_ms = first.unwrap_or(event.from_ms).max(event.from_ms - EARLIER_MS);
         let evidence = if first.is_some() { vec!["error_log", "pid"] } else { vec!["error_log"] };
-        Some(Birth { at_ms, cause: event.cause, evidence, born })
+        Some(Birth { at_ms, cause: event.cause, evidence, born, ended: Vec::new() })
+    }
+
+    /// Have all whose place these workers took exited by themselves just then, and none of them beside the new ones?
+    fn have_crashed(&self, birth: &Birth) -> bool {
+        let has_crashed = |&at: &usize| {
+            let life = &self.lives[at];
+            let mut exits = life.pid.and_then(|pid| self.exits.get(&pid)).into_iter().flatten();
+            let near = exits
+                .any(|&(from, to)| (from - EARLIER_MS..to + EARLIER_MS).contains(&birth.at_ms));
+            near && life.last <= birth.at_ms + life.slack
+        };
+        birth.evidence.first() != Some(&"error_log")
+            && !birth.ended.is_empty()
+            && birth.ended.iter().all(has_crashed)
     }
 
     /// Had others taken this worker's place before it ended? Then it finished its last requests, and its pools are nobody's
@@ -170,6 +197,7 @@ impl<'a> Known<'a> {
         let before = births[from..].iter().take_while(|birth| birth.at_ms < event.to_ms);
         before.filter(|birth| birth.cause != Cause::WorkerExit).any(|birth| {
             !birth.born.contains(&at)
+                && !self.have_crashed(birth)
                 && birth.born.iter().any(|&born| self.lives[born].log == life.log)
         })
     }

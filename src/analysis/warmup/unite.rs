@@ -12,6 +12,9 @@ const SAME_MS: i64 = 120_000;
 /// And later, where both logs' numbers show that they have one master: in a log with a request an hour.
 const SAME_MASTER_MS: i64 = 86_400_000;
 
+/// How long old workers take requests after the first new one did, in milliseconds.
+const GRACE_MS: i64 = 2000;
+
 /// How far numbers in two logs of one master may be apart at one moment: those of this time, in milliseconds.
 const APART_MS: i64 = 60_000;
 
@@ -57,6 +60,7 @@ impl Birth {
             self.evidence = other.evidence;
         }
         self.born.extend(other.born);
+        self.ended.extend(other.ended);
     }
 }
 
@@ -72,18 +76,32 @@ fn is_same(one: &Birth, later: &Birth, lives: &[Life<'_>]) -> bool {
         return false;
     }
     let pids: BTreeSet<u64> = one.born.iter().filter_map(|&at| lives[at].pid).collect();
-    let mut shared = later
-        .born
-        .iter()
-        .map(|&at| &lives[at])
-        .filter(|life| life.pid.is_some_and(|pid| pids.contains(&pid)));
-    shared.any(|life| is_near || has_same_master(one, life, lives))
+    // Those that were replaced take no requests any more, whatever log they write.
+    let goes_on = |&at: &usize| lives[at].last > one.at_ms + GRACE_MS + lives[at].slack;
+    if later.ended.iter().any(goes_on) {
+        return false;
+    }
+    let shares = |&&at: &&usize| lives[at].pid.is_some_and(|pid| pids.contains(&pid));
+    later.born.iter().filter(shares).any(|&at| match has_same_master(one, later, at, lives) {
+        Some(same) => same,
+        None => is_near,
+    })
 }
 
-/// Was the first number of this worker, which began later, given while the others' clients had such numbers?
-fn has_same_master(one: &Birth, later: &Life<'_>, lives: &[Life<'_>]) -> bool {
-    let Some(number) = later.first_serial else { return false };
-    let newest = |ms: i64| one.born.iter().filter_map(|&at| lives[at].newest_before(ms)).max();
-    newest(later.first + APART_MS).is_some_and(|behind| number <= behind)
-        && newest(later.first - APART_MS).is_none_or(|before| before <= number)
+/// Do the numbers of both go on from each other? None where one of them tells none.
+fn has_same_master(one: &Birth, later: &Birth, at: usize, lives: &[Life<'_>]) -> Option<bool> {
+    let shared = &lives[at];
+    let first = one.born.iter().map(|&at| &lives[at]).find(|life| life.pid == shared.pid)?;
+    Some(fits(first, later, lives)? || fits(shared, one, lives)?)
+}
+
+/// Was the first number of a worker given while the others' clients had such numbers? None where that is not logged.
+fn fits(worker: &Life<'_>, others: &Birth, lives: &[Life<'_>]) -> Option<bool> {
+    let number = worker.first_serial?;
+    let newest = |ms: i64| others.born.iter().filter_map(|&at| lives[at].newest_before(ms)).max();
+    let others_log = others.born.iter().any(|&at| lives[at].newest_serial > 0);
+    others_log.then(|| {
+        newest(worker.first + APART_MS).is_some_and(|behind| number <= behind)
+            && newest(worker.first - APART_MS).is_none_or(|before| before <= number)
+    })
 }

@@ -47,7 +47,8 @@ fn whole_seconds_do_not_turn_a_restart_into_an_upgrade() {
     let old = generation(100, 0, 60_300, 1001);
     let anew = generation(110, 60_400, 120_000, 1);
     let on = generation(110, 60_400, 120_000, 6001);
-    let crash = [old[0], Working { to: 120_000, ..old[1] }, on[0]];
+    // Its numbers go on from those of the other one.
+    let crash = [old[0], Working { to: 120_000, ..old[1] }, Working { serial: 3417, ..on[0] }];
     for (what, workers, hidden, expected) in [
         ("restart", [old, anew].concat(), &[][..], Restart),
         ("restart", [old, anew].concat(), &SERIALS, Unknown),
@@ -154,14 +155,67 @@ fn a_quiet_log_of_the_same_nginx_tells_of_the_same_reload() {
         ..working(pid, from, to, serial)
     };
     let quiet = log(&[quiet(100, 0, 590_000, 1002), quiet(110, 780_000, 1_800_000, 97_000)]);
+    let report = report_of(&[("busy.log", busy), ("quiet.log", quiet)]);
+    assert_eq!(found(&report), [(Cause::Reload, 600_010, false)]);
+}
+
+#[test]
+fn the_only_worker_may_have_been_reloaded_or_crashed() {
+    let busy = |worker: Working| Working { step: 20, requests: 1, ..worker };
+    let old = busy(working(100, 0, 60_000, 1001));
+    let new = busy(working(110, 60_030, 120_000, 7003));
+    let lines = log(&[old, new]);
+    assert_eq!(found(&report_with(&lines, &[])), [(Cause::Unknown, 60_030, false)]);
+    let crash = (60_010, "alert", "worker process 100 exited on signal 11");
+    assert_eq!(found(&report_with(&lines, &[crash])), [(Cause::WorkerExit, 60_030, false)]);
+    let overlap = log(&[Working { to: 60_100, ..old }, new]);
+    assert_eq!(found(&report_with(&overlap, &[])), [(Cause::Reload, 60_030, false)]);
+    assert_eq!(found(&report_with(&overlap, &[crash])), [(Cause::Reload, 60_030, false)]);
+}
+
+/// The report of several logs.
+fn report_of(logs: &[(&str, Vec<(i64, String)>)]) -> Report {
     let format = LogFormat::from_string("main", FORMAT, Escape::Default).unwrap();
     let mut fold = Fold::default();
-    for (name, lines) in [("busy.log", &busy), ("quiet.log", &quiet)] {
+    for (name, lines) in logs {
         let recipe = Recipe::new(&format, None, Choice::default(), name);
         for (_, line) in lines {
             fold.line(&recipe, line.as_bytes()).unwrap();
         }
     }
-    let report = analyse(fold.summary, InputStats::default(), &Policy::default());
-    assert_eq!(found(&report), [(Cause::Reload, 600_010, false)]);
+    analyse(fold.summary, InputStats::default(), &Policy::default())
+}
+
+#[test]
+fn containers_with_the_same_pids_have_reloads_of_their_own() {
+    let host = |at: i64, serial: u64| {
+        with(&generation(29, 0, at, serial), &generation(31, at + 10, 400_000, serial + 20_000))
+    };
+    // Numbers far apart, and as near as those of replicas that were started together.
+    for step in [300_000, 10] {
+        let logs = [
+            ("a.log", host(100_000, 1001)),
+            ("b.log", host(120_000, 1001 + step)),
+            ("c.log", host(300_000, 1001 + 2 * step)),
+        ];
+        let expected = [100_010, 120_010, 300_010].map(|at| (Cause::Reload, at, false));
+        assert_eq!(found(&report_of(&logs)), expected, "{step}");
+    }
+}
+
+#[test]
+fn hosts_in_one_log_do_not_turn_into_upgrades_and_crashes() {
+    use Cause::{Reload, Restart, Unknown};
+    let other = |pid: u64| generation(pid, 3, 400_000, 500_001);
+    let old = generation(100, 0, 200_000, 40_001);
+    let on = generation(110, 200_010, 400_000, 48_003);
+    let anew = generation(110, 200_010, 400_000, 1);
+    for (what, workers, expected) in [
+        ("reload", [old, on, other(700)].concat(), Reload),
+        ("restart", [old, anew, other(700)].concat(), Restart),
+        ("reload of one worker each", vec![old[0], on[0], other(700)[0]], Unknown),
+        ("restart of one worker each", vec![old[0], anew[0], other(700)[0]], Restart),
+    ] {
+        assert_eq!(found(&report(&log(&workers), &[])), [(expected, 200_010, false)], "{what}");
+    }
 }
