@@ -84,3 +84,42 @@ fn a_folder_is_the_files_in_it() {
     assert_eq!(folder.text(), files.text());
     assert_eq!(folder.text(), pattern.text());
 }
+
+#[test]
+fn warm_ups_are_the_same_however_the_log_is_cut_and_ordered() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/cases");
+    let mut cases = 0;
+    for case in std::fs::read_dir(root).unwrap().map(|case| case.unwrap()) {
+        let name = case.file_name().into_string().unwrap();
+        if !["warm-", "reload", "restart", "worker"].iter().any(|kind| name.starts_with(kind)) {
+            continue;
+        }
+        cases += 1;
+        let dir = Dir::new();
+        let text = std::fs::read_to_string(case.path().join("access.log")).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let third = lines.len() / 3;
+        let parts = [&lines[2 * third..], &lines[third..2 * third], &lines[..third]];
+        let names = ["access.log", "access.log.1", "access.log.2"];
+        for (name, lines) in names.iter().zip(parts) {
+            dir.write(name, lines.join("\n") + "\n");
+        }
+        let error_log = case.path().join("error.log");
+        let more = error_log.exists().then(|| error_log.display().to_string());
+        let more: Vec<&str> = more.iter().flat_map(|log| ["--error-log", log]).collect();
+        let report = |order: [usize; 3], threads: &str, chunk: &str| {
+            let base = ["report", "-q", "-o", "json", "-j", threads, "--chunk", chunk];
+            let inputs = order.map(|at| names[at]);
+            let run = dir.run(&[&base[..], &more, &inputs].concat());
+            run.text().to_owned()
+        };
+        let first = report([0, 1, 2], "1", "1048576");
+        assert!(first.contains("warmups"), "{first}");
+        for (order, threads, chunk) in
+            [([2, 0, 1], "1", "1048576"), ([1, 2, 0], "2", "5000"), ([0, 2, 1], "8", "70000")]
+        {
+            assert_eq!(report(order, threads, chunk), first, "{name} {order:?}");
+        }
+    }
+    assert!(cases >= 8, "{cases}");
+}
