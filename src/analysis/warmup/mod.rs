@@ -186,7 +186,7 @@ fn by_workers(logs: &[Vec<Life<'_>>], told: &[Told], pace: &Pace) -> Vec<Event> 
     found.sort_by_key(|birth| birth.at_ms);
     let mut found = unite::unite(found, &lives);
     told::join(&mut found, &lives, told, pace.period);
-    let instances = series::instances(&found, &lives);
+    let instances = series::together(&mut found, &lives);
     // What another nginx does empties none of these pools.
     let next = |at: usize| {
         let later = found.iter().zip(&instances).skip(at + 1);

@@ -16,6 +16,9 @@ const MIN_COUNT: usize = 5;
 const TOLERANCE: f64 = 0.05;
 const TOLERANCE_MS: i64 = 5000;
 
+/// What error logs tell within this time is one event, in milliseconds: they have whole seconds.
+const AT_ONCE_MS: i64 = 2000;
+
 /// What is cold for so many times as long as usual stays cold.
 const TIMES_USUAL: i64 = 2;
 
@@ -44,6 +47,26 @@ pub(super) fn instances(births: &[Birth], lives: &[Life<'_>]) -> Vec<Instance> {
         .iter()
         .map(|birth| logs(birth).first().map_or(only, |log| of_log.get(log).copied()))
         .collect()
+}
+
+/// The same, where births at one moment of which nothing but an error log tells are one: they may be two hosts', but
+/// what each cost can't be told apart.
+pub(super) fn together(births: &mut Vec<Birth>, lives: &[Life<'_>]) -> Vec<Instance> {
+    let mut instances = instances(births, lives);
+    let is_told_only = |at: usize| births[at].born.is_empty() && instances[at].is_none();
+    let mut kept: BTreeMap<Cause, i64> = BTreeMap::new();
+    let mut is_kept = vec![true; births.len()];
+    for (at, birth) in births.iter().enumerate().filter(|(at, _)| is_told_only(*at)) {
+        match kept.get(&birth.cause) {
+            Some(first) if birth.at_ms - first <= AT_ONCE_MS => is_kept[at] = false,
+            _ => drop(kept.insert(birth.cause, birth.at_ms)),
+        }
+    }
+    let mut keep = is_kept.iter();
+    births.retain(|_| keep.next().is_none_or(|keep| *keep));
+    let mut keep = is_kept.iter();
+    instances.retain(|_| keep.next().is_none_or(|keep| *keep));
+    instances
 }
 
 /// Are these known to be two?
