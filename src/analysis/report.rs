@@ -106,8 +106,8 @@ pub struct Point {
 pub struct UpstreamWarmup {
     /// How often its pools were emptied.
     pub events: u64,
-    /// From the event to its last new connection that was more than usual, in milliseconds: the median over the events
-    /// that settled. 0 where connects are too fast to show; none if none settled.
+    /// From the event to its last new connection that was more than usual, in milliseconds: the median over the events.
+    /// 0 where connects are too fast to show; none if it was cold to the end after half and more of them.
     pub warm_ms: Option<u64>,
     /// Certainly new connections in the windows that were more than usual.
     pub excess_new: u64,
@@ -158,7 +158,7 @@ pub struct Warmup {
     /// When it began, in milliseconds since 1970-01-01T00:00:00Z: the first request of new workers, if they tell.
     pub start_ms: i64,
     /// When new connections came as usual again; none if they never did before the log ended or the pools were emptied
-    /// again. Where connects are too fast to show, it is the start.
+    /// again. Where connects are too fast or too few to show, it is the start. Of several that of the last one that is known.
     pub end_ms: Option<i64>,
     /// New connections in that time, at least.
     pub new_connections: u64,

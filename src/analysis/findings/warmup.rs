@@ -39,7 +39,7 @@ pub(super) fn never_warm(
     for (at, window) in windows.iter().enumerate().rev() {
         let start = window.start_ms;
         let length = to_ms.saturating_sub(start);
-        if window.count > 1 || length < MIN_COLD_MS {
+        if (window.count > 1 && !stays_cold(window)) || length < MIN_COLD_MS {
             continue;
         }
         let previous = at.checked_sub(1).map_or(from_ms, |at| windows[at].start_ms);
@@ -51,6 +51,11 @@ pub(super) fn never_warm(
         }
     }
     None
+}
+
+/// Did pools stay cold though each had its time? Of a single one that was cut short nobody knows.
+fn stays_cold(window: &Warmup) -> bool {
+    window.end_ms.is_none() && window.period_ms.is_none_or(|ms| ms >= MIN_COLD_MS)
 }
 
 fn cold(upstream: String, window: &Warmup, after: &Sum, length: i64) -> Finding {
@@ -128,7 +133,10 @@ pub(super) fn reload_cost(
 ) -> Option<Finding> {
     let reloads = || {
         let windows = evidence.warmups.iter();
-        windows.filter(|window| window.cause == Cause::Reload && !window.suspected)
+        // What stays cold costs this much however seldom nginx is reloaded.
+        windows.filter(|window| {
+            window.cause == Cause::Reload && !window.suspected && !stays_cold(window)
+        })
     };
     let count: u64 = reloads().map(|window| window.count).sum();
     let cost: u64 = reloads().map(|window| window.excess_new).sum();

@@ -152,7 +152,7 @@ pub(super) fn find(
         return Found { upstreams: vec![None; groups.len()], ..Found::default() };
     };
     let attempts = groups.iter().flat_map(|(_, peers)| peers.values()).map(|peer| peer.attempts);
-    let pace = Pace::of(&inputs.bursts, attempts.sum(), period);
+    let pace = Pace::of(&inputs.bursts, &inputs.begun, attempts.sum(), period);
     let logs = lives::lives(&inputs.workers, serials);
     let mut events = by_workers(&logs, &inputs.told(utc_offset_seconds), &pace);
     let peers = Peers::of(groups, &inputs.begun, &inputs.refusals);
@@ -163,8 +163,12 @@ pub(super) fn find(
     let (names, upstreams) = upstreams::upstreams(&events, groups, &peers, &pace);
     let cold = events.iter().map(Event::cold).collect();
     let events = events.into_iter().zip(names);
-    let warmups =
-        events.map(|(event, names)| (event.instance, warmup(event, names, &pace))).collect();
+    let single = |(event, names): (Event, Vec<String>)| series::Single {
+        instance: event.instance,
+        known_ms: event.window.until - event.window.start,
+        warmup: warmup(event, names, &pace),
+    };
+    let warmups = events.map(single).collect();
     Found { warmups: series::gather(warmups), upstreams, cold }
 }
 
@@ -183,7 +187,7 @@ fn by_workers(logs: &[Vec<Life<'_>>], told: &[Told], pace: &Pace) -> Vec<Event> 
     found.sort_by_key(|birth| birth.at_ms);
     let mut found = unite::unite(found, &lives);
     told::join(&mut found, &lives, told, pace.period);
-    let instances = series::instances(&found, &lives);
+    let instances = series::together(&mut found, &lives);
     // What another nginx does empties none of these pools.
     let next = |at: usize| {
         let later = found.iter().zip(&instances).skip(at + 1);
@@ -221,14 +225,17 @@ fn by_statistics(
     let mut before: Vec<(i64, u64)> =
         known.iter().map(|event| (event.window.start, event.window.new)).collect();
     before.extend(bursts.iter().map(|burst| (burst.start, burst.new)));
-    let starts: Vec<i64> = known.iter().map(|event| event.window.start).collect();
+    before.sort_unstable();
+    let habit = suspects::habit(&bursts, pace.period).unwrap_or(0);
+    let mut starts: Vec<i64> = known.iter().map(|event| event.window.start).collect();
+    starts.sort_unstable();
     let mut found = Vec::new();
-    for burst in &bursts {
-        if suspects::is_echo(burst, &before) || suspects::is_habit(burst, &bursts, pace.period) {
+    for burst in bursts.iter().filter(|burst| burst.new > habit.saturating_mul(2)) {
+        if suspects::is_echo(burst, &before) {
             continue;
         }
         let Some(cause) = suspects::cause(burst, peers, &rest, workers(burst)) else { continue };
-        let next = starts.iter().copied().find(|&start| start > burst.start);
+        let next = starts.get(starts.partition_point(|&start| start <= burst.start)).copied();
         let until = next.unwrap_or(pace.period.1 + 1);
         let window = window::of_pace(burst.start, &rest, until);
         let evidence = vec!["connect_time"];

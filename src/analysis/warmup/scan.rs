@@ -20,6 +20,7 @@
 
 use super::pace::{Pace, per};
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 /// A burst has at least so many connections.
 const MIN_NEW: u64 = 8;
@@ -82,16 +83,17 @@ pub(super) fn bursts(pace: &Pace) -> Vec<Burst> {
             .unwrap_or(Ordering::Equal)
             .then(a.start.cmp(&b.start))
     });
-    let mut best: Vec<Burst> = Vec::new();
+    let mut best: BTreeMap<i64, Burst> = BTreeMap::new();
     for burst in found {
         let length = burst.end - burst.start;
-        let apart =
-            |other: &Burst| burst.start - length >= other.end || burst.end + length <= other.start;
-        if best.iter().all(apart) {
-            best.push(burst);
+        let (from, to) = (burst.start - length, burst.end + length);
+        // None of these overlap: so if the last one that begins before ends before, all others do.
+        let last = best.range(..to).next_back();
+        if last.is_none_or(|(_, other)| from >= other.end) {
+            best.insert(burst.start, burst);
         }
     }
-    let mut best: Vec<Burst> = best.iter().map(|burst| narrowed(pace, burst)).collect();
+    let mut best: Vec<Burst> = best.values().map(|burst| narrowed(pace, burst)).collect();
     best.sort_by_key(|burst| burst.start);
     best.dedup_by(|next, kept| next.start < kept.end);
     best

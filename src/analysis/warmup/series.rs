@@ -1,6 +1,7 @@
 //! Warm-ups at equal distances, such as reloads by cron, told as one.
 //!
-//! A series is one nginx's. Hosts that are reloaded one after the other are none, though the distances be equal.
+//! Pools got warm after all of a series, or after none: what stayed cold has another reason. A series is one nginx's.
+//! Hosts that are reloaded one after the other are none, though the distances be equal.
 
 use super::births::Birth;
 use super::lives::Life;
@@ -14,6 +15,12 @@ const MIN_COUNT: usize = 5;
 /// a second, and nginx takes a while to read its configuration.
 const TOLERANCE: f64 = 0.05;
 const TOLERANCE_MS: i64 = 5000;
+
+/// What error logs tell within this time is one event, in milliseconds: they have whole seconds.
+const AT_ONCE_MS: i64 = 2000;
+
+/// What is cold for so many times as long as usual stays cold.
+const TIMES_USUAL: i64 = 2;
 
 /// One nginx of those whose logs were read. None: which one is not known.
 pub(super) type Instance = Option<usize>;
@@ -42,21 +49,72 @@ pub(super) fn instances(births: &[Birth], lives: &[Life<'_>]) -> Vec<Instance> {
         .collect()
 }
 
+/// The same, where births at one moment of which nothing but an error log tells are one: they may be two hosts', but
+/// what each cost can't be told apart.
+pub(super) fn together(births: &mut Vec<Birth>, lives: &[Life<'_>]) -> Vec<Instance> {
+    let mut instances = instances(births, lives);
+    let is_told_only = |at: usize| births[at].born.is_empty() && instances[at].is_none();
+    let mut kept: BTreeMap<Cause, i64> = BTreeMap::new();
+    let mut is_kept = vec![true; births.len()];
+    for (at, birth) in births.iter().enumerate().filter(|(at, _)| is_told_only(*at)) {
+        match kept.get(&birth.cause) {
+            Some(first) if birth.at_ms - first <= AT_ONCE_MS => is_kept[at] = false,
+            _ => drop(kept.insert(birth.cause, birth.at_ms)),
+        }
+    }
+    let mut keep = is_kept.iter();
+    births.retain(|_| keep.next().is_none_or(|keep| *keep));
+    let mut keep = is_kept.iter();
+    instances.retain(|_| keep.next().is_none_or(|keep| *keep));
+    instances
+}
+
 /// Are these known to be two?
 pub(super) fn is_apart(one: Instance, other: Instance) -> bool {
     matches!((one, other), (Some(one), Some(other)) if one != other)
 }
 
-/// Puts what comes at equal distances at one nginx into one, at the place of the first.
-pub(super) fn gather(warmups: Vec<(Instance, Warmup)>) -> Vec<Warmup> {
-    let mut alike: BTreeMap<(Instance, Cause, bool), Vec<Warmup>> = BTreeMap::new();
-    for (instance, warmup) in warmups {
-        alike.entry((instance, warmup.cause, warmup.suspected)).or_default().push(warmup);
+/// A warm-up by itself.
+#[derive(Debug, Clone)]
+pub(super) struct Single {
+    pub(super) instance: Instance,
+    /// How long it is known, in milliseconds: until the log ends, or pools are emptied again.
+    pub(super) known_ms: i64,
+    pub(super) warmup: Warmup,
+}
+
+impl Single {
+    fn took_ms(&self) -> Option<i64> {
+        self.warmup.end_ms.map(|end_ms| end_ms - self.warmup.start_ms)
     }
-    let mut gathered: Vec<Warmup> =
-        alike.into_values().flat_map(|alike| of_cause(&alike)).collect();
+}
+
+/// Puts what comes at equal distances at one nginx into one, at the place of the first.
+pub(super) fn gather(warmups: Vec<Single>) -> Vec<Warmup> {
+    let mut alike: BTreeMap<(Instance, Cause, bool), Vec<Single>> = BTreeMap::new();
+    for single in warmups {
+        let Warmup { cause, suspected, .. } = single.warmup;
+        alike.entry((single.instance, cause, suspected)).or_default().push(single);
+    }
+    let mut gathered: Vec<Warmup> = Vec::new();
+    for alike in alike.into_values() {
+        let stays_cold = stays_cold(&alike);
+        let (cold, warm): (Vec<Single>, Vec<Single>) = alike.into_iter().partition(stays_cold);
+        for singles in [warm, cold] {
+            let warmups: Vec<Warmup> = singles.into_iter().map(|single| single.warmup).collect();
+            gathered.extend(of_cause(&warmups));
+        }
+    }
     gathered.sort_by_key(|warmup| (warmup.start_ms, warmup.cause));
     gathered
+}
+
+/// Tells those that stay cold for longer than the others usually take. Of one that was cut short nobody knows.
+fn stays_cold(alike: &[Single]) -> impl Fn(&Single) -> bool + use<> {
+    let mut took: Vec<i64> = alike.iter().filter_map(Single::took_ms).collect();
+    took.sort_unstable();
+    let enough_ms = took.get(took.len() / 2).map_or(0, |usual| usual * TIMES_USUAL);
+    move |single| single.warmup.end_ms.is_none() && single.known_ms >= enough_ms
 }
 
 /// The same for warm-ups of one cause, by time.
@@ -113,7 +171,7 @@ fn sum(alike: &[Warmup]) -> Warmup {
         all.handshake_ms += next.handshake_ms;
         all.share_of_new += next.share_of_new;
         all.peak_new_per_second = all.peak_new_per_second.max(next.peak_new_per_second);
-        all.end_ms = next.end_ms;
+        all.end_ms = next.end_ms.or(all.end_ms);
         for evidence in &next.evidence {
             if !all.evidence.contains(evidence) {
                 all.evidence.push(evidence);

@@ -62,6 +62,10 @@ const MOST_ALIKE: usize = 5;
 /// Connections that were opened together are closed together when `keepalive_time` is over: 1 h by default.
 const KEEPALIVE_TIME_MS: i64 = 3_600_000;
 
+/// So much earlier or later than an hour, in milliseconds: connections are closed when they are next used.
+const ECHO_EARLY_MS: i64 = 5000;
+const ECHO_LATE_MS: i64 = 120_000;
+
 /// How far around a burst traffic is compared, in milliseconds.
 const AROUND_MS: i64 = 600_000;
 
@@ -274,17 +278,20 @@ impl Peers<'_> {
     }
 }
 
-/// Do bursts like it come again and again? Then they are how the log's clients are, such as pages of many requests after
-/// a time in which idle connections were closed.
-pub(super) fn is_habit(burst: &Burst, all: &[Burst], period: (i64, i64)) -> bool {
+/// So many new connections, so that bursts of more come again and again: they are how the log's clients are, such as
+/// pages of many requests after a time in which idle connections were closed. Bursts of at most twice as many are a habit;
+/// none if none is.
+pub(super) fn habit(all: &[Burst], period: (i64, i64)) -> Option<u64> {
     let hours = usize::try_from((period.1 - period.0) / 3_600_000).unwrap_or(0);
-    all.iter().filter(|other| other.new * 2 >= burst.new).nth(MOST_ALIKE + hours).is_some()
+    let mut counts: Vec<u64> = all.iter().map(|burst| burst.new).collect();
+    counts.sort_unstable_by_key(|&count| std::cmp::Reverse(count));
+    counts.get(MOST_ALIKE.saturating_add(hours)).copied()
 }
 
-/// Is it the end of connections that were opened together an hour before?
+/// Is it the end of connections that were opened together an hour before? `of` is by time.
 pub(super) fn is_echo(burst: &Burst, of: &[(i64, u64)]) -> bool {
-    of.iter().any(|&(start, new)| {
-        let later = burst.start - start - KEEPALIVE_TIME_MS;
-        (-5000..120_000).contains(&later) && burst.new <= new + new / 4
-    })
+    let then = burst.start - KEEPALIVE_TIME_MS;
+    let at = |ms: i64| of.partition_point(|(start, _)| *start < ms);
+    let near = at(then - ECHO_LATE_MS + 1)..at(then + ECHO_EARLY_MS + 1);
+    of[near].iter().any(|&(_, new)| burst.new <= new + new / 4)
 }

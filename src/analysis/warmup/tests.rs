@@ -6,6 +6,7 @@ use crate::analysis::{Policy, analyse};
 use crate::fold::{Choice, Fold, Recipe};
 use crate::log_format::{Escape, LogFormat};
 
+mod cold;
 mod hard;
 
 const FORMAT: &str = "$msec $request_time $pid $connection $connection_requests up=$proxy_host \"$upstream_addr\" \

@@ -80,8 +80,10 @@ struct Sum {
     events: u64,
     beyond: f64,
     waited_ms: f64,
-    /// How long each took.
+    /// How long each took that settled, in milliseconds.
     warm_ms: Vec<u64>,
+    /// How long each of the others has been cold, as far as is known.
+    cold_ms: Vec<u64>,
 }
 
 impl Sum {
@@ -90,12 +92,30 @@ impl Sum {
         self.events += 1;
         self.beyond += part.beyond;
         self.waited_ms += part.waited_ms;
-        let Some(end) = window.end else { return };
+        let Some(end) = window.end else {
+            self.cold_ms.push(u64::try_from(window.until - window.start).unwrap_or(0));
+            return;
+        };
         // Its last new connection in the window.
         let cells = &pace.cells()[pace.range(pace.floor(window.start), end)];
         let last = cells.iter().rev().find(|(_, cell)| cell.peers & part.bits != 0);
-        let warm = last.map_or(0, |(at, _)| (at + pace.width).min(end) - window.start);
-        self.warm_ms.push(u64::try_from(warm).unwrap_or(0));
+        if let Some((at, _)) = last {
+            let warm = (at + pace.width).min(end) - window.start;
+            self.warm_ms.push(u64::try_from(warm).unwrap_or(0));
+        }
+    }
+
+    /// The median of all, where those that have been cold for longer took longer. Of the others nobody knows. 0 where
+    /// connects are too fast to show; none if half and more were not seen warm.
+    fn warm_ms(&mut self) -> Option<u64> {
+        self.warm_ms.sort_unstable();
+        let Some(longest) = self.warm_ms.last().copied() else {
+            return self.cold_ms.is_empty().then_some(0);
+        };
+        let cold = self.cold_ms.iter().filter(|&&ms| ms > longest).count();
+        let all = self.warm_ms.len() + cold;
+        let (low, high) = (self.warm_ms.get((all - 1) / 2)?, self.warm_ms.get(all / 2)?);
+        Some(low.midpoint(*high))
     }
 
     #[expect(
@@ -104,10 +124,9 @@ impl Sum {
         reason = "counts and times, never negative, far below 2^53"
     )]
     fn finished(mut self) -> Option<UpstreamWarmup> {
-        self.warm_ms.sort_unstable();
         (self.events > 0).then(|| UpstreamWarmup {
             events: self.events,
-            warm_ms: self.warm_ms.get(self.warm_ms.len() / 2).copied(),
+            warm_ms: self.warm_ms(),
             excess_new: self.beyond.round() as u64,
             handshake_ms: self.waited_ms.round() as u64,
         })

@@ -1,8 +1,9 @@
 //! Windows: from the moment at which pools were emptied to the moment from which new connections come as they usually do.
 //!
 //! A window ends at the first moment behind which no stretch, of several lengths, has more new connections than usual:
-//! three standard deviations of a Poisson count, and one (see [`is_usual`]). What is usual is told by the time around;
-//! of one worker among others, by the rest of its life.
+//! three standard deviations of a Poisson count, and one (see [`is_usual`]). What is usual is told by the time around and
+//! before (see [`Pace::usual`]); of one worker among others, by the rest of its life. Where the logs of several nginx are
+//! read, the workers of one are held against their part of what is usual, in stretches as long as they need.
 //!
 //! What is counted are connections with a connect time above 0.000, as only these are certain one by one. Where
 //! connects are too fast to show, a window ends where it starts. Then all that is known is that each new worker opened a
@@ -16,8 +17,11 @@ use crate::summary::Merge;
 use crate::summary::early::{Beginning, WIDTH_MS};
 use std::collections::BTreeMap;
 
-/// A stretch that is cut short by the end of what is known has at least so many cells.
+/// A stretch has at least so many cells.
 const MIN_CELLS: i64 = 2;
+
+/// What was cold for long has to be warm for at most so many of the longest stretches.
+const MOST_STRETCHES: i64 = 8;
 
 /// A warm-up of more than this is none, in milliseconds.
 const MAX_MS: i64 = 7_200_000;
@@ -64,15 +68,17 @@ pub(super) fn of_workers(birth: &Birth, lives: &[Life<'_>], pace: &Pace, until: 
 pub(super) fn of_pace(start: i64, pace: &Pace, until: i64) -> Window {
     let usual = pace.usual(start);
     let from = pace.floor(start);
-    let end = settles(from, pace, until, usual);
+    let search = Search { from, until, reach: pace.reach, width: pace.width };
+    let end = search.settles(from, pace, usual);
     let to = end.unwrap_or(until);
     let new = pace.opened(from, to);
+    let excess = beyond(new, times(usual, to - from));
     Window {
         start,
-        end: end.map(|end| end.max(start)),
+        end: known(end, start, excess),
         new,
-        excess: beyond(new, times(usual, to - from)),
-        visible_excess: beyond(new, times(usual, to - from)),
+        excess,
+        visible_excess: excess,
         handshake_ms: costs(pace.handshake_ms(from, to), new, times(usual, to - from)),
         peak_per_second: pace.peak_per_second(from, to),
         peers: pace.peers(from, to),
@@ -82,26 +88,59 @@ pub(super) fn of_pace(start: i64, pace: &Pace, until: i64) -> Window {
     }
 }
 
-/// Lengths of the stretches that have to be as usual, in milliseconds: up to what shows whether connections are reused,
-/// and no more, so that what happens later does not make a window longer.
-fn stretches(pace: &Pace, width: i64) -> [i64; 3] {
-    [16, 4, 1].map(|part| (pace.reach / part / width).max(MIN_CELLS) * width)
+/// How the end of a window is looked for. Times are in milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Search {
+    from: i64,
+    /// What is known ends here.
+    until: i64,
+    /// The time in which it shows whether connections are reused.
+    reach: i64,
+    /// Width of a cell.
+    width: i64,
 }
 
-/// The first cell at or behind `from` from which new connections come as usual.
-fn settles(from: i64, pace: &Pace, until: i64, usual: f64) -> Option<i64> {
-    let mut at = from;
-    while at + MIN_CELLS * pace.width <= until && at - from <= MAX_MS {
-        let calm = stretches(pace, pace.width).into_iter().all(|length| {
-            let to = (at + length).min(until);
-            is_usual(pace.opened(at, to), times(usual, to - at))
-        });
-        if calm {
-            return Some(at);
-        }
-        at += pace.width;
+impl Search {
+    /// The shortest stretch has to be known.
+    fn is_over(&self, at: i64) -> bool {
+        at + self.stretches()[0] > self.until || at - self.from > MAX_MS
     }
-    None
+
+    /// Lengths of the stretches that have to be as usual: up to what shows whether connections are reused, and no more,
+    /// so that what happens later does not make a window longer.
+    fn stretches(&self) -> [i64; 3] {
+        [16, 4, 1].map(|part| (self.reach / part / self.width).max(MIN_CELLS) * self.width)
+    }
+
+    /// Is it over from this moment on? What was cold for long has to be warm for as long, up to some stretches: among
+    /// many moments one is calm by chance.
+    fn is_calm_from(&self, at: i64, is_calm: impl Fn(i64, i64) -> bool) -> bool {
+        let [shortest, short, long] = self.stretches();
+        let cold = at - self.from;
+        let needed = cold.clamp(shortest, long);
+        let lasting = cold.clamp(long, long * MOST_STRETCHES);
+        at + needed <= self.until
+            && [shortest, short, long, lasting]
+                .into_iter()
+                .all(|length| is_calm(at, (at + length).min(self.until)))
+    }
+
+    /// The first cell at or behind `at` from which the log's new connections come as usual.
+    fn settles(&self, mut at: i64, pace: &Pace, usual: f64) -> Option<i64> {
+        let is_calm = |from: i64, to: i64| is_usual(pace.opened(from, to), times(usual, to - from));
+        while !self.is_over(at) {
+            if self.is_calm_from(at, is_calm) {
+                return Some(at);
+            }
+            at += self.width;
+        }
+        None
+    }
+}
+
+/// The end of a window. Where hardly a new connection was more than usual, nothing tells that it was cold.
+fn known(end: Option<i64>, start: i64, visible_excess: f64) -> Option<i64> {
+    end.map(|end| end.max(start)).or((visible_excess < 1.0).then_some(start))
 }
 
 /// The first moments of new workers together.
@@ -114,8 +153,12 @@ struct First {
     last: i64,
     /// Connections that they opened in all.
     new_certain: u64,
-    /// Usual new connections per millisecond around, where all workers are new.
+    /// Usual new connections per millisecond around, of the whole log.
+    usual_of_all: f64,
+    /// The part of these that is these workers', where all workers of an nginx are new.
     usual: Option<f64>,
+    /// The time in which they show whether connections are reused, in milliseconds: [`Pace::reach`] is the whole log's.
+    reach: i64,
     /// Each worker's first attempts at a peer.
     firsts: Vec<(i64, u64)>,
 }
@@ -135,14 +178,34 @@ impl First {
             }
             known_until = known_until.min(life.early?.known_until().unwrap_or(until));
         }
-        let usual = match birth.cause {
-            Cause::WorkerExit => None,
-            _ => Some(pace.usual(birth.at_ms)),
-        };
         let last = born.iter().map(|life| life.last).max()?.min(until);
         let new_certain = born.iter().map(|life| life.new_certain).sum();
         let start = birth.at_ms;
-        Some(First { start, cells, known_until, last, new_certain, usual, firsts })
+        let usual_of_all = pace.usual(start);
+        let share = share(&cells, pace, start, known_until.min(last + 1));
+        let usual = (birth.cause != Cause::WorkerExit).then_some(usual_of_all * share);
+        let reach = pace.reach_of(share);
+        Some(First {
+            start,
+            cells,
+            known_until,
+            last,
+            new_certain,
+            usual_of_all,
+            usual,
+            reach,
+            firsts,
+        })
+    }
+
+    /// Are new connections as usual between two moments? Behind what is known of the workers, the log's go on.
+    fn is_calm(&self, at: i64, to: i64, pace: &Pace) -> bool {
+        let own = to.min(self.known_until);
+        let rest = pace.floor(self.known_until) + pace.width;
+        let count = u64::from(self.sum(at, own).new_certain) + pace.opened(rest, to);
+        let expected =
+            times(self.usual_after(at), own - at) + times(self.usual_of_all, to - rest.max(own));
+        is_usual(count, expected)
     }
 
     fn sum(&self, from: i64, to: i64) -> Beginning {
@@ -162,24 +225,23 @@ impl First {
 
     fn window(&self, pace: &Pace, until: i64) -> Window {
         let from = self.start.div_euclid(WIDTH_MS) * WIDTH_MS;
+        let known = until.min(self.last + 1);
+        let search = Search { from, until: known, reach: self.reach, width: WIDTH_MS };
         let mut at = from;
         let end = loop {
-            if at + MIN_CELLS * WIDTH_MS > self.known_until.min(self.last) {
-                // The workers' own moments end here, the log's go on.
-                let goes_on = self.known_until < until.min(self.last);
-                break goes_on.then(|| settles(pace.floor(at), pace, until, self.usual_after(at)));
+            if at >= self.known_until && self.known_until < known {
+                let search = Search { until, reach: pace.reach, width: pace.width, ..search };
+                break search.settles(pace.floor(at), pace, self.usual_of_all);
             }
-            let usual = self.usual_after(at);
-            let calm = stretches(pace, WIDTH_MS).into_iter().all(|length| {
-                let to = (at + length).min(self.known_until).min(self.last + 1);
-                is_usual(self.sum(at, to).new_certain.into(), times(usual, to - at))
-            });
-            if calm {
-                break Some(Some(at));
+            if search.is_over(at) {
+                break None;
+            }
+            if search.is_calm_from(at, |from, to| self.is_calm(from, to, pace)) {
+                break Some(at);
             }
             at += WIDTH_MS;
         };
-        self.counted(from, end.flatten(), pace, until)
+        self.counted(from, end, pace, until)
     }
 
     fn counted(&self, from: i64, end: Option<i64>, pace: &Pace, until: i64) -> Window {
@@ -202,12 +264,13 @@ impl First {
         let expected = times(self.usual_after(to.min(self.known_until)), to - from);
         let second = |at: i64| u64::from(self.sum(at, at + AT_ONCE_MS).new_certain);
         let peak = self.cells.range(from..to.max(from + 1)).map(|(&at, _)| second(at)).max();
+        let visible_excess = beyond(visible, expected);
         Window {
             start: self.start,
-            end: end.map(|end| end.max(self.start)),
+            end: known(end, self.start, visible_excess),
             new,
             excess: beyond(new, expected),
-            visible_excess: beyond(visible, expected),
+            visible_excess,
             handshake_ms: costs(waited, visible, expected),
             peak_per_second: per(peak.unwrap_or(0), AT_ONCE_MS) * 1000.0,
             peers: self
@@ -220,6 +283,13 @@ impl First {
             is_visible: end != Some(from),
         }
     }
+}
+
+/// The share of a log's attempts that new workers make.
+fn share(cells: &BTreeMap<i64, Beginning>, pace: &Pace, from: i64, to: i64) -> f64 {
+    let own: f64 = cells.range(..to).map(|(_, cell)| f64::from(cell.connected)).sum();
+    let all = pace.connected(from, to);
+    if all > own { own / all } else { 1.0 }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]

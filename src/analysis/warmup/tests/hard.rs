@@ -219,3 +219,33 @@ fn hosts_in_one_log_do_not_turn_into_upgrades_and_crashes() {
         assert_eq!(found(&report(&log(&workers), &[])), [(expected, 200_010, false)], "{what}");
     }
 }
+
+#[test]
+fn hosts_that_are_reloaded_in_one_second_do_not_cut_each_other_short() {
+    // Neither access log tells of workers, and all connections are new for three seconds.
+    let mut lines = log(&[Working { opens: 0, ..working(100, 0, 120_000, 1001) }]);
+    for (_, line) in lines.iter_mut().filter(|(at, _)| (60_000..63_000).contains(at)) {
+        *line = line.replace("\"0.000\"", "\"0.003\"");
+    }
+    for (_, line) in &mut lines {
+        let mut words: Vec<&str> = line.split(' ').collect();
+        words[2..5].fill("-");
+        *line = words.join(" ");
+    }
+    for apart in [0, 1000] {
+        let told: Vec<_> = [60_000, 60_000 + apart]
+            .into_iter()
+            .flat_map(|at| {
+                [
+                    (at, "notice", "reconfiguring"),
+                    (at, "notice", "start worker process 200"),
+                    (at, "notice", "start worker process 201"),
+                ]
+            })
+            .collect();
+        let report = report_with(&lines, &told);
+        let known: Vec<_> = report.warmups.iter().filter(|warmup| !warmup.suspected).collect();
+        let [warmup] = known[..] else { panic!("{:?}", report.warmups) };
+        assert!(warmup.end_ms.is_some() && warmup.excess_new > 200, "{warmup:?}");
+    }
+}
