@@ -1,0 +1,466 @@
+//! What happens to one log: its name leads to another file, its files grow, end and are given up.
+
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use super::file::{Followed, Look, Step, is_plain, no_regular_file, open_regular};
+use super::rotated::{Candidate, last_write, rotated, unread};
+use super::{Follower, GONE_AFTER_MS, Notice, Owner, PATIENCE, Piece, Position, Sink};
+use crate::error::{Error, ErrorKind};
+use crate::input::source::{Identity, cannot_read};
+
+/// A name that is followed, with the files it led to.
+#[derive(Debug)]
+pub(super) struct Log {
+    /// Absolute.
+    pub(super) path: PathBuf,
+    /// For people.
+    pub(super) name: String,
+    /// Named by itself, not found in a folder or by a pattern.
+    pub(super) explicit: bool,
+    /// The oldest first.
+    pub(super) files: Vec<Followed>,
+    /// What the name led to when it last led to something.
+    leads_to: Option<Identity>,
+    missing_since: Option<u64>,
+    /// What was said last about why it can't be followed.
+    trouble: Option<Notice>,
+    /// Whether it is known that there is no such file yet.
+    waits: bool,
+    /// Where to begin with the position that tells that there is no such file yet.
+    untold: Option<Position>,
+}
+
+impl Log {
+    pub(super) fn new(path: PathBuf, name: String, explicit: bool) -> Self {
+        Log {
+            path,
+            name,
+            explicit,
+            files: Vec::new(),
+            leads_to: None,
+            missing_since: None,
+            trouble: None,
+            waits: false,
+            untold: None,
+        }
+    }
+
+    pub(super) fn path_bytes(&self) -> &[u8] {
+        self.path.as_os_str().as_bytes()
+    }
+
+    /// Whether there is nothing left to wait for.
+    pub(super) fn is_over(&self) -> bool {
+        !self.explicit && self.files.is_empty() && self.missing_since.is_some()
+    }
+
+    fn piece<'a>(&'a self, log: usize, file: u64, position: Position) -> Piece<'a> {
+        Piece { log, name: &self.name, file, bytes: &[], too_long: 0, position }
+    }
+
+    fn position(&self, file: &Followed, finished: bool) -> Position {
+        file.position(self.path_bytes(), finished)
+    }
+}
+
+impl Follower {
+    /// Sees which file the name of a log leads to now, and follows it if it is another one.
+    pub(super) fn look_at_name(&mut self, id: usize, at_end: bool, now_ms: u64) {
+        let Some(log) = self.logs.get_mut(&id) else { return };
+        let metadata = match fs::metadata(&log.path) {
+            Ok(metadata) => metadata,
+            Err(error) if is_missing(&error) => return self.miss(id, now_ms),
+            Err(error) => {
+                let notice = Notice::CannotRead(cannot_read(&log.name, &error));
+                return self.complain(id, notice);
+            }
+        };
+        log.missing_since = None;
+        let waited = log.waits;
+        if !metadata.is_file() {
+            let notice = Notice::CannotRead(no_regular_file(&log.name, &metadata));
+            return self.complain(id, notice);
+        }
+        let identity = Identity::of(&metadata);
+        if log.leads_to != Some(identity) {
+            match self.owners.get(&identity).copied() {
+                Some(owner) => self.attach(id, owner.log, identity),
+                None if !self.open_log(id, at_end, now_ms) => return,
+                None => {}
+            }
+        }
+        let Some(log) = self.logs.get_mut(&id) else { return };
+        log.waits = false;
+        let name = log.name.clone();
+        if waited {
+            self.notices.push(Notice::Appeared(name));
+        } else if log.trouble.take().is_some() {
+            self.notices.push(Notice::CameBack(name));
+        }
+    }
+
+    /// The name leads nowhere: it may be in the middle of a rotation.
+    fn miss(&mut self, id: usize, now_ms: u64) {
+        let file = self.next_file;
+        let Some(log) = self.logs.get_mut(&id) else { return };
+        if log.leads_to.is_none() && log.files.is_empty() {
+            if !log.waits && log.missing_since.is_none() {
+                log.waits = true;
+                self.notices.push(Notice::Waiting(log.name.clone()));
+                log.untold = Some(Position {
+                    path: log.path_bytes().to_vec(),
+                    device: 0,
+                    inode: 0,
+                    fingerprint: super::Fingerprint::default(),
+                    offset: 0,
+                    modified: last_write(&log.path),
+                    finished: true,
+                });
+                self.next_file = file + 1;
+            }
+            log.missing_since.get_or_insert(now_ms);
+            return;
+        }
+        let since = *log.missing_since.get_or_insert(now_ms);
+        if now_ms.saturating_sub(since) >= GONE_AFTER_MS {
+            let notice = Notice::Gone(log.name.clone());
+            self.complain(id, notice);
+        }
+    }
+
+    /// Says what is wrong, unless it was said already.
+    fn complain(&mut self, id: usize, notice: Notice) {
+        let Some(log) = self.logs.get_mut(&id) else { return };
+        if log.trouble.as_ref() != Some(&notice) {
+            log.trouble = Some(notice.clone());
+            self.notices.push(notice);
+        }
+    }
+
+    /// The name leads to a file that is followed already.
+    fn attach(&mut self, id: usize, owner: usize, identity: Identity) {
+        if owner != id
+            && let (Some(log), Some(other)) = (self.logs.get(&id), self.logs.get(&owner))
+        {
+            let (name, as_name) = (log.name.clone(), other.name.clone());
+            self.notices.push(Notice::SameFile { name, as_name });
+        }
+        self.lead(id, identity);
+    }
+
+    /// Notes that the name of a log leads to an open file.
+    fn lead(&mut self, id: usize, identity: Identity) {
+        let Some(log) = self.logs.get_mut(&id) else { return };
+        let old = log.leads_to.replace(identity);
+        if let Some(owner) = old.and_then(|old| self.owners.get_mut(&old)) {
+            owner.names = owner.names.saturating_sub(1);
+        }
+        if let Some(owner) = self.owners.get_mut(&identity) {
+            owner.names += 1;
+        }
+    }
+
+    /// Opens the file that the name of a log leads to now.
+    fn open_log(&mut self, id: usize, at_end: bool, now_ms: u64) -> bool {
+        let Some(log) = self.logs.get(&id) else { return false };
+        let opened = open_regular(&log.path, &log.name).and_then(|(file, _)| {
+            if is_plain(&log.name, &file)? { Ok(file) } else { Err(compressed(&log.name)) }
+        });
+        let file = match opened {
+            Ok(file) => file,
+            // In a folder or by a pattern, what logrotate compressed long ago is no news.
+            Err(error) if error.kind() == ErrorKind::Input && !log.explicit => return false,
+            Err(error) => {
+                self.complain(id, Notice::CannotRead(error));
+                return false;
+            }
+        };
+        let rotated = log.leads_to.is_some();
+        if rotated {
+            let notice = Notice::Rotated(log.name.clone());
+            self.notices.push(notice);
+            let known: Vec<Position> =
+                log.files.iter().map(|file| log.position(file, false)).collect();
+            self.read_on_from(id, &known, false, now_ms);
+        }
+        let number = self.new_file();
+        let followed = if at_end {
+            Followed::plain_at_end(number, file, now_ms)
+        } else {
+            Followed::plain(number, file, 0, now_ms)
+        };
+        let Some(identity) = self.keep(id, followed.map_err(Some), None) else { return false };
+        self.lead(id, identity);
+        true
+    }
+
+    /// Takes a file into the files of a log, before the one of the given number or last.
+    fn keep(
+        &mut self,
+        id: usize,
+        followed: Result<Followed, Option<io::Error>>,
+        before: Option<u64>,
+    ) -> Option<Identity> {
+        let limit = self.options.max_open.max(1);
+        let name = self.logs.get(&id)?.name.clone();
+        let followed = match followed {
+            Ok(followed) => followed,
+            Err(error) => {
+                if let Some(error) = error {
+                    self.complain(id, Notice::CannotRead(Error::io(name, &error)));
+                }
+                return None;
+            }
+        };
+        if self.owners.len() >= limit && !self.owners.contains_key(&followed.identity) {
+            self.complain(id, Notice::TooMany { name, limit });
+            return None;
+        }
+        let identity = followed.identity;
+        let log = self.logs.get_mut(&id)?;
+        let at = log.files.iter().position(|file| Some(file.id) == before);
+        log.files.insert(at.unwrap_or(log.files.len()), followed);
+        self.owners.entry(identity).or_insert(Owner { log: id, names: 0 });
+        Some(identity)
+    }
+
+    /// Finds the files that hold what is behind `positions` of a log and follows them; also the log
+    /// itself if `with_log`.
+    pub(super) fn read_on_from(
+        &mut self,
+        id: usize,
+        positions: &[Position],
+        with_log: bool,
+        now_ms: u64,
+    ) {
+        let Some(log) = self.logs.get(&id) else { return };
+        let mut candidates = rotated(&log.path);
+        if with_log {
+            candidates.extend(Candidate::at(log.path.clone(), true));
+        }
+        let found = unread(positions, candidates);
+        for lost in found.lost {
+            if with_log && !lost.finished && lost.fingerprint.length > 0 {
+                let name = self.logs[&id].name.clone();
+                self.notices.push(Notice::Lost { name, offset: lost.offset });
+            }
+        }
+        for (candidate, position) in found.files {
+            if self.owners.contains_key(&candidate.identity) {
+                continue;
+            }
+            let known_elsewhere = position.is_some() && !with_log;
+            if !known_elsewhere {
+                self.follow_rotated(id, candidate, position.as_ref(), None, now_ms);
+            }
+        }
+    }
+
+    /// Follows a file that may hold lines not read yet. False if there can be none.
+    fn follow_rotated(
+        &mut self,
+        id: usize,
+        candidate: Candidate,
+        position: Option<&Position>,
+        reuse: Option<(u64, u64)>,
+        now_ms: u64,
+    ) -> bool {
+        let (is_log, from, size) = (candidate.is_log, candidate.name.clone(), candidate.size);
+        let offset = position.map_or(0, |position| position.offset);
+        let finished = position.is_some_and(|position| position.finished);
+        let Some(name) = self.logs.get(&id).map(|log| log.name.clone()) else { return false };
+        let Some(file) = candidate.into_file() else { return false };
+        let plain = is_plain(&from, &file).unwrap_or(true);
+        if !is_log && ((plain && size <= offset) || (!plain && finished)) {
+            return false;
+        }
+        let (number, before) = reuse.map_or_else(|| (self.new_file(), None), |(a, b)| (a, Some(b)));
+        let followed = if plain {
+            Followed::plain(number, file, offset, now_ms).map_err(|error| Error::io(&from, &error))
+        } else if is_log {
+            Err(compressed(&name))
+        } else {
+            Followed::packed(number, file, &from, offset, now_ms)
+        };
+        let followed = match followed {
+            Ok(followed) => followed,
+            Err(error) => {
+                self.notices.push(Notice::CannotRead(error));
+                return false;
+            }
+        };
+        let Some(identity) = self.keep(id, Ok(followed), before) else { return false };
+        if is_log {
+            self.lead(id, identity);
+        } else {
+            self.notices.push(Notice::Recovered { name, from });
+        }
+        true
+    }
+
+    /// Sees what has become of the files of a log.
+    pub(super) fn look_at_files(&mut self, id: usize, now_ms: u64, sink: &mut Sink<'_>) {
+        let Some(log) = self.logs.get_mut(&id) else { return };
+        let mut cut = Vec::new();
+        for file in &mut log.files {
+            match file.look(now_ms) {
+                Ok(Look::Truncated) => cut.push(file.id),
+                Ok(Look::Grown) => file.failing = false,
+                Ok(Look::Same) => {}
+                Err(error) => {
+                    if !std::mem::replace(&mut file.failing, true) {
+                        let error = Error::io(&log.name, &error);
+                        self.notices.push(Notice::CannotRead(error));
+                    }
+                }
+            }
+        }
+        for file in cut {
+            self.restart(id, file, now_ms, sink);
+        }
+    }
+
+    /// A file was truncated: what was not read is looked for in a copy of it, and it is read from its
+    /// start.
+    fn restart(&mut self, id: usize, file: u64, now_ms: u64, sink: &mut Sink<'_>) {
+        let number = self.new_file();
+        let Some(log) = self.logs.get_mut(&id) else { return };
+        let Some(at) = log.files.iter().position(|other| other.id == file) else { return };
+        let Ok(again) = log.files[at].again_from_start(number, now_ms) else { return };
+        self.notices.push(Notice::Truncated(log.name.clone()));
+        let mut old = std::mem::replace(&mut log.files[at], again);
+        log.files[at].replaced_ms = old.replaced_ms.take();
+        let was_behind = old.lag() > 0;
+        let old = log.position(&old, true);
+        let mut found = unread(std::slice::from_ref(&old), rotated(&log.path));
+        if was_behind && !found.lost.is_empty() {
+            let (name, offset) = (log.name.clone(), old.offset);
+            self.notices.push(Notice::Lost { name, offset });
+        }
+        found.files.retain(|(candidate, _)| !self.owners.contains_key(&candidate.identity));
+        let mut read_on = false;
+        for (candidate, position) in found.files {
+            let position = position.map(|position| Position { finished: false, ..position });
+            let reuse = if position.is_some() { file } else { self.new_file() };
+            let followed = self.follow_rotated(
+                id,
+                candidate,
+                position.as_ref(),
+                Some((reuse, number)),
+                now_ms,
+            );
+            read_on |= followed && position.is_some();
+        }
+        if !read_on && let Some(log) = self.logs.get(&id) {
+            let piece = log.piece(id, file, old);
+            self.told.note(&piece);
+            sink(piece);
+        }
+    }
+
+    /// Tells where files begin that are new.
+    pub(super) fn announce(&mut self, id: usize, sink: &mut Sink<'_>) {
+        let Some(log) = self.logs.get_mut(&id) else { return };
+        if let Some(position) = log.untold.take() {
+            let piece = log.piece(id, 0, position);
+            self.told.note(&piece);
+            sink(piece);
+        }
+        for at in 0..log.files.len() {
+            if !std::mem::replace(&mut log.files[at].announced, true) {
+                let file = &log.files[at];
+                let piece = log.piece(id, file.id, log.position(file, false));
+                self.told.note(&piece);
+                sink(piece);
+            }
+        }
+    }
+
+    /// One read of the oldest file of a log that has something. Says how many bytes were read.
+    pub(super) fn read_once(&mut self, id: usize, sink: &mut Sink<'_>) -> u64 {
+        let Some(log) = self.logs.get_mut(&id) else { return 0 };
+        let waiting = |file: &Followed| file.has_more() && !file.failing;
+        let Some(at) = log.files.iter().position(waiting) else { return 0 };
+        let step = log.files[at].read(&mut self.buffer);
+        let step = step.unwrap_or_else(|error| {
+            log.files[at].failing = true;
+            self.notices.push(Notice::CannotRead(Error::io(&log.name, &error)));
+            Step::default()
+        });
+        self.hand_out(id, at, &step, false, sink);
+        step.read
+    }
+
+    fn hand_out(&mut self, id: usize, at: usize, step: &Step, last: bool, sink: &mut Sink<'_>) {
+        let Some(log) = self.logs.get(&id) else { return };
+        if step.lines == 0 && step.too_long == 0 && !last {
+            return;
+        }
+        let file = &log.files[at];
+        let mut piece = log.piece(id, file.id, log.position(file, last));
+        piece.bytes = &self.buffer[..step.lines];
+        piece.too_long = step.too_long;
+        self.told.note(&piece);
+        sink(piece);
+    }
+
+    /// Closes the files of a log that nobody will write to any more.
+    pub(super) fn give_up(&mut self, id: usize, now_ms: u64, sink: &mut Sink<'_>) {
+        let mut at = 0;
+        while let Some(log) = self.logs.get_mut(&id)
+            && at < log.files.len()
+        {
+            let newer_has_lines = log.files[at + 1..].iter().any(|file| file.offset > 0);
+            let file = &mut log.files[at];
+            let names = self.owners.get(&file.identity).map_or(0, |owner| owner.names);
+            if names > 0 && !file.unlinked {
+                file.replaced_ms = None;
+            } else {
+                file.replaced_ms.get_or_insert(now_ms);
+            }
+            let quiet = file
+                .replaced_ms
+                .map_or(0, |replaced| now_ms.saturating_sub(replaced.max(file.grown_ms)));
+            let grace = self.options.grace_ms;
+            let patient = !newer_has_lines && !file.unlinked;
+            let grace = if patient { grace.saturating_mul(PATIENCE) } else { grace };
+            let over = file.is_at_its_end()
+                || (file.replaced_ms.is_some() && quiet >= grace && !file.has_more());
+            if over {
+                self.close(id, at, sink);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    /// Hands out the unfinished line at the end of a file, and lets it go.
+    fn close(&mut self, id: usize, at: usize, sink: &mut Sink<'_>) {
+        let Some(log) = self.logs.get_mut(&id) else { return };
+        let step = log.files[at].read_rest(&mut self.buffer).unwrap_or_default();
+        self.hand_out(id, at, &step, true, sink);
+        let Some(log) = self.logs.get_mut(&id) else { return };
+        let identity = log.files.remove(at).identity;
+        if log.files.iter().any(|file| file.identity == identity) {
+            return;
+        }
+        self.owners.remove(&identity);
+        // The number may be given to another file now.
+        for log in self.logs.values_mut().filter(|log| log.leads_to == Some(identity)) {
+            log.leads_to = None;
+        }
+    }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[cold]
+fn compressed(name: &str) -> Error {
+    let message = format!("{name}: expected a plain file to follow, found compressed data");
+    Error::new(ErrorKind::Input, message).with_hint("`keepwarm report` reads it")
+}
