@@ -55,6 +55,7 @@ pub(super) fn read_full_at(file: &File, buf: &mut [u8], offset: u64) -> io::Resu
 }
 
 /// A file that is open and read on.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Followed {
     /// Told in pieces; never used twice.
     pub(super) id: u64,
@@ -71,6 +72,8 @@ pub(super) struct Followed {
     /// Bytes, as last seen.
     pub(super) size: u64,
     modified: i64,
+    /// The last write to a rotated file of the log when this one was opened.
+    pub(super) floor: i64,
     /// No name leads to it any more.
     pub(super) unlinked: bool,
     /// When it was last seen to have been written to.
@@ -185,6 +188,7 @@ impl Followed {
             dropping: false,
             size: metadata.len(),
             modified: modified(metadata),
+            floor: i64::MIN,
             unlinked: metadata.nlink() == 0,
             grown_ms: now_ms,
             replaced_ms: None,
@@ -201,7 +205,7 @@ impl Followed {
             inode: self.identity.inode,
             fingerprint: Fingerprint::of(&self.head),
             offset: self.offset,
-            modified: self.modified,
+            modified: if self.offset == 0 { self.modified.max(self.floor) } else { self.modified },
             finished,
         }
     }
@@ -237,6 +241,11 @@ impl Followed {
             Content::Plain(file) => Followed::plain(id, file.try_clone()?, 0, now_ms),
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
+    }
+
+    /// Whether it was empty when it was last looked at: it may have been filled, copied and cut since.
+    pub(super) fn was_empty(&self) -> bool {
+        matches!(self.content, Content::Plain(_)) && self.size == 0
     }
 
     /// Whether there is something to read that was not looked through yet.

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::file::{Followed, Look, Step, is_plain, no_regular_file, open_regular};
-use super::rotated::{Candidate, last_write, rotated, unread};
+use super::rotated::last_write;
 use super::{Follower, GONE_AFTER_MS, Notice, Owner, PATIENCE, Piece, Position, Sink};
 use crate::error::{Error, ErrorKind};
 use crate::input::source::{Identity, cannot_read};
@@ -57,11 +57,11 @@ impl Log {
         !self.explicit && self.files.is_empty() && self.missing_since.is_some()
     }
 
-    fn piece<'a>(&'a self, log: usize, file: u64, position: Position) -> Piece<'a> {
+    pub(super) fn piece(&self, log: usize, file: u64, position: Position) -> Piece<'_> {
         Piece { log, name: &self.name, file, bytes: &[], too_long: 0, position }
     }
 
-    fn position(&self, file: &Followed, finished: bool) -> Position {
+    pub(super) fn position(&self, file: &Followed, finished: bool) -> Position {
         file.position(self.path_bytes(), finished)
     }
 }
@@ -152,7 +152,7 @@ impl Follower {
     }
 
     /// Notes that the name of a log leads to an open file.
-    fn lead(&mut self, id: usize, identity: Identity) {
+    pub(super) fn lead(&mut self, id: usize, identity: Identity) {
         let Some(log) = self.logs.get_mut(&id) else { return };
         let old = log.leads_to.replace(identity);
         if let Some(owner) = old.and_then(|old| self.owners.get_mut(&old)) {
@@ -182,39 +182,39 @@ impl Follower {
         if rotated {
             let notice = Notice::Rotated(log.name.clone());
             self.notices.push(notice);
-            let known: Vec<Position> =
-                log.files.iter().map(|file| log.position(file, false)).collect();
-            self.read_on_from(id, &known, false, now_ms);
+            self.catch_up(id, None, now_ms);
         }
         let number = self.new_file();
+        let floor = self.logs.get(&id).map_or(i64::MIN, |log| last_write(&log.path));
         let followed = if at_end {
             Followed::plain_at_end(number, file, now_ms)
         } else {
             Followed::plain(number, file, 0, now_ms)
         };
-        let Some(identity) = self.keep(id, followed.map_err(Some), None) else { return false };
+        let mut followed = match followed {
+            Ok(followed) => followed,
+            Err(error) => {
+                let name = self.logs.get(&id).map_or("", |log| &log.name);
+                let notice = Notice::CannotRead(Error::io(name, &error));
+                self.complain(id, notice);
+                return false;
+            }
+        };
+        followed.floor = floor;
+        let Some(identity) = self.keep(id, followed, None) else { return false };
         self.lead(id, identity);
         true
     }
 
     /// Takes a file into the files of a log, before the one of the given number or last.
-    fn keep(
+    pub(super) fn keep(
         &mut self,
         id: usize,
-        followed: Result<Followed, Option<io::Error>>,
+        followed: Followed,
         before: Option<u64>,
     ) -> Option<Identity> {
         let limit = self.options.max_open.max(1);
         let name = self.logs.get(&id)?.name.clone();
-        let followed = match followed {
-            Ok(followed) => followed,
-            Err(error) => {
-                if let Some(error) = error {
-                    self.complain(id, Notice::CannotRead(Error::io(name, &error)));
-                }
-                return None;
-            }
-        };
         if self.owners.len() >= limit && !self.owners.contains_key(&followed.identity) {
             self.complain(id, Notice::TooMany { name, limit });
             return None;
@@ -227,88 +227,18 @@ impl Follower {
         Some(identity)
     }
 
-    /// Finds the files that hold what is behind `positions` of a log and follows them; also the log
-    /// itself if `with_log`.
-    pub(super) fn read_on_from(
-        &mut self,
-        id: usize,
-        positions: &[Position],
-        with_log: bool,
-        now_ms: u64,
-    ) {
-        let Some(log) = self.logs.get(&id) else { return };
-        let mut candidates = rotated(&log.path);
-        if with_log {
-            candidates.extend(Candidate::at(log.path.clone(), true));
-        }
-        let found = unread(positions, candidates);
-        for lost in found.lost {
-            if with_log && !lost.finished && lost.fingerprint.length > 0 {
-                let name = self.logs[&id].name.clone();
-                self.notices.push(Notice::Lost { name, offset: lost.offset });
-            }
-        }
-        for (candidate, position) in found.files {
-            if self.owners.contains_key(&candidate.identity) {
-                continue;
-            }
-            let known_elsewhere = position.is_some() && !with_log;
-            if !known_elsewhere {
-                self.follow_rotated(id, candidate, position.as_ref(), None, now_ms);
-            }
-        }
-    }
-
-    /// Follows a file that may hold lines not read yet. False if there can be none.
-    fn follow_rotated(
-        &mut self,
-        id: usize,
-        candidate: Candidate,
-        position: Option<&Position>,
-        reuse: Option<(u64, u64)>,
-        now_ms: u64,
-    ) -> bool {
-        let (is_log, from, size) = (candidate.is_log, candidate.name.clone(), candidate.size);
-        let offset = position.map_or(0, |position| position.offset);
-        let finished = position.is_some_and(|position| position.finished);
-        let Some(name) = self.logs.get(&id).map(|log| log.name.clone()) else { return false };
-        let Some(file) = candidate.into_file() else { return false };
-        let plain = is_plain(&from, &file).unwrap_or(true);
-        if !is_log && ((plain && size <= offset) || (!plain && finished)) {
-            return false;
-        }
-        let (number, before) = reuse.map_or_else(|| (self.new_file(), None), |(a, b)| (a, Some(b)));
-        let followed = if plain {
-            Followed::plain(number, file, offset, now_ms).map_err(|error| Error::io(&from, &error))
-        } else if is_log {
-            Err(compressed(&name))
-        } else {
-            Followed::packed(number, file, &from, offset, now_ms)
-        };
-        let followed = match followed {
-            Ok(followed) => followed,
-            Err(error) => {
-                self.notices.push(Notice::CannotRead(error));
-                return false;
-            }
-        };
-        let Some(identity) = self.keep(id, Ok(followed), before) else { return false };
-        if is_log {
-            self.lead(id, identity);
-        } else {
-            self.notices.push(Notice::Recovered { name, from });
-        }
-        true
-    }
-
     /// Sees what has become of the files of a log.
     pub(super) fn look_at_files(&mut self, id: usize, now_ms: u64, sink: &mut Sink<'_>) {
         let Some(log) = self.logs.get_mut(&id) else { return };
-        let mut cut = Vec::new();
+        let (mut cut, mut filled) = (Vec::new(), None);
         for file in &mut log.files {
+            let was_empty = file.was_empty();
             match file.look(now_ms) {
                 Ok(Look::Truncated) => cut.push(file.id),
-                Ok(Look::Grown) => file.failing = false,
+                Ok(Look::Grown) => {
+                    file.failing = false;
+                    filled = filled.or(was_empty.then_some(file.id));
+                }
                 Ok(Look::Same) => {}
                 Err(error) => {
                     if !std::mem::replace(&mut file.failing, true) {
@@ -318,46 +248,11 @@ impl Follower {
                 }
             }
         }
+        if filled.is_some() {
+            self.catch_up(id, filled, now_ms);
+        }
         for file in cut {
             self.restart(id, file, now_ms, sink);
-        }
-    }
-
-    /// A file was truncated: what was not read is looked for in a copy of it, and it is read from its
-    /// start.
-    fn restart(&mut self, id: usize, file: u64, now_ms: u64, sink: &mut Sink<'_>) {
-        let number = self.new_file();
-        let Some(log) = self.logs.get_mut(&id) else { return };
-        let Some(at) = log.files.iter().position(|other| other.id == file) else { return };
-        let Ok(again) = log.files[at].again_from_start(number, now_ms) else { return };
-        self.notices.push(Notice::Truncated(log.name.clone()));
-        let mut old = std::mem::replace(&mut log.files[at], again);
-        log.files[at].replaced_ms = old.replaced_ms.take();
-        let was_behind = old.lag() > 0;
-        let old = log.position(&old, true);
-        let mut found = unread(std::slice::from_ref(&old), rotated(&log.path));
-        if was_behind && !found.lost.is_empty() {
-            let (name, offset) = (log.name.clone(), old.offset);
-            self.notices.push(Notice::Lost { name, offset });
-        }
-        found.files.retain(|(candidate, _)| !self.owners.contains_key(&candidate.identity));
-        let mut read_on = false;
-        for (candidate, position) in found.files {
-            let position = position.map(|position| Position { finished: false, ..position });
-            let reuse = if position.is_some() { file } else { self.new_file() };
-            let followed = self.follow_rotated(
-                id,
-                candidate,
-                position.as_ref(),
-                Some((reuse, number)),
-                now_ms,
-            );
-            read_on |= followed && position.is_some();
-        }
-        if !read_on && let Some(log) = self.logs.get(&id) {
-            let piece = log.piece(id, file, old);
-            self.told.note(&piece);
-            sink(piece);
         }
     }
 
@@ -460,7 +355,7 @@ fn is_missing(error: &io::Error) -> bool {
 }
 
 #[cold]
-fn compressed(name: &str) -> Error {
+pub(super) fn compressed(name: &str) -> Error {
     let message = format!("{name}: expected a plain file to follow, found compressed data");
     Error::new(ErrorKind::Input, message).with_hint("`keepwarm report` reads it")
 }

@@ -56,8 +56,8 @@ pub struct Position {
     pub fingerprint: Fingerprint,
     /// Plain bytes read. A line begins here, unless one that is too long is being passed over.
     pub offset: u64,
-    /// When the file was last written, in nanoseconds since 1970, as last seen. Rotated files
-    /// written later than this are newer ones.
+    /// When the file, or, while nothing of it is read, any rotated file of the log was last written,
+    /// as last seen, in nanoseconds since 1970. Rotated files written later are newer.
     pub modified: i64,
     /// Whether nothing more was expected: the file was rotated away and quiet.
     pub finished: bool,
@@ -92,6 +92,12 @@ impl Positions {
         } else {
             self.open.insert(piece.file, piece.position.clone());
         }
+    }
+
+    /// Those of one log.
+    pub(super) fn of(&self, path: &[u8]) -> Vec<Position> {
+        let open = self.open.values().filter(|position| position.path == path);
+        self.finished.get(path).into_iter().chain(open).cloned().collect()
     }
 
     /// All of them, for [`super::Follower::resume`].

@@ -29,7 +29,9 @@ pub(super) struct Candidate {
     /// Whether it has the log's own name.
     pub(super) is_log: bool,
     /// Opened once, so that renames make no difference; with its first plain bytes.
-    opened: Option<Option<(File, Vec<u8>)>>,
+    opened: Option<(File, Vec<u8>)>,
+    /// Whether opening it was tried.
+    tried: bool,
 }
 
 impl Candidate {
@@ -43,23 +45,28 @@ impl Candidate {
             modified: modified(&metadata),
             is_log,
             opened: None,
+            tried: false,
             path,
         })
     }
 
     fn open(&mut self) -> Option<&(File, Vec<u8>)> {
-        let opened = self.opened.get_or_insert_with(|| {
-            let (file, metadata) = open_regular(&self.path, &self.name).ok()?;
-            let head = head_of(&self.name, &file).ok()?;
-            (Identity::of(&metadata) == self.identity).then_some((file, head))
-        });
-        opened.as_ref()
+        if !std::mem::replace(&mut self.tried, true) {
+            self.opened = self.try_to_open();
+        }
+        self.opened.as_ref()
+    }
+
+    fn try_to_open(&self) -> Option<(File, Vec<u8>)> {
+        let (file, metadata) = open_regular(&self.path, &self.name).ok()?;
+        let head = head_of(&self.name, &file).ok()?;
+        (Identity::of(&metadata) == self.identity).then_some((file, head))
     }
 
     /// The file, opened. None if it can't be read or is no log.
     pub(super) fn into_file(mut self) -> Option<File> {
         self.open()?;
-        self.opened.flatten().map(|(file, _)| file)
+        self.opened.map(|(file, _)| file)
     }
 
     fn begins_like(&mut self, position: &Position) -> bool {
@@ -187,7 +194,11 @@ pub(super) fn unread(positions: &[Position], mut candidates: Vec<Candidate>) -> 
             }
         }
     }
-    let newest_known = matched.iter().rposition(Option::is_some);
+    // A log that was empty may have been filled, copied and cut: it tells nothing of the copies.
+    let tells = |(candidate, index): (&Candidate, &Option<usize>)| {
+        index.is_some_and(|at| !candidate.is_log || positions[at].fingerprint.length > 0)
+    };
+    let newest_known = candidates.iter().zip(&matched).rposition(tells);
     let last_write = positions.iter().map(|position| position.modified).max();
     let is_newer = |at: usize, candidate: &Candidate| match newest_known {
         Some(known) => at > known,
