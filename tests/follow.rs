@@ -153,7 +153,8 @@ impl World {
             }
             Event::Reopen(worker) => self.reopen(usize::from(worker)),
             Event::CopyTruncate => {
-                [0, 1].map(|worker| self.reopen(worker));
+                self.reopen(0);
+                self.reopen(1);
                 self.shift();
                 fs::copy(&log, &first).unwrap();
                 self.stamp(&first);
@@ -168,7 +169,8 @@ impl World {
                     Follower::resume(&args, options(), &positions, self.now_ms).unwrap();
             }
             Event::Pass => {
-                [0, 1].map(|worker| self.reopen(worker));
+                self.reopen(0);
+                self.reopen(1);
                 self.now_ms += 61_000;
             }
         }
@@ -190,7 +192,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { fork: false, timeout: 0, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn each_line_comes_out_exactly_once(events in events()) {

@@ -1,7 +1,8 @@
 //! Reading what was missed: after a restart, after rotations that nobody saw, after a truncation.
 
-use super::file::{Followed, is_plain};
-use super::log::compressed;
+use super::file::Followed;
+use super::log::{Log, compressed};
+use super::open::is_plain;
 use super::rotated::{Candidate, Unread, last_write, rotated, unread};
 use super::{Follower, Notice, Position, Sink};
 use crate::error::Error;
@@ -18,25 +19,50 @@ impl Follower {
             let (name, offset) = (log.name.clone(), lost.offset);
             self.notices.push(Notice::Lost { name, offset });
         }
+        // What is not read on still tells which rotated files are newer, the last of them best.
+        let mut over: Vec<Position> = positions.iter().filter(|p| p.finished).cloned().collect();
+        over.extend(found.lost.into_iter().filter(|position| !position.finished));
         for (candidate, position) in found.files {
-            if !self.owners.contains_key(&candidate.identity) {
-                let number = self.new_file();
-                self.follow(id, candidate, position.as_ref(), (number, None), now_ms);
+            let number = self.new_file();
+            let followed = !self.owners.contains_key(&candidate.identity)
+                && self.follow(id, candidate, position.as_ref(), (number, None), now_ms);
+            if !followed {
+                over.extend(position.filter(|position| !position.finished));
             }
+        }
+        if let Some(log) = self.logs.get_mut(&id) {
+            log.untold = over.into_iter().map(|p| Position { finished: true, ..p }).collect();
         }
     }
 
     /// Follows the rotated files of a log that came between two looks, in front of the file with number
-    /// `before`.
-    pub(super) fn catch_up(&mut self, id: usize, before: Option<u64>, now_ms: u64) {
+    /// `filled`, which was empty at the last look: it may have been filled, copied and cut since.
+    pub(super) fn catch_up(&mut self, id: usize, filled: Option<u64>, now_ms: u64) {
         let Some(log) = self.logs.get(&id) else { return };
-        let known = self.told.of(log.path_bytes());
-        for (candidate, position) in unread(&known, rotated(&log.path)).files {
-            if position.is_none() && !self.owners.contains_key(&candidate.identity) {
+        let known = self.known(log, filled);
+        let open = self.known(log, None);
+        for (mut candidate, position) in unread(&known, rotated(&log.path)).files {
+            // It may be the same file, compressed.
+            let is_open = self.owners.contains_key(&candidate.identity)
+                || open.iter().any(|position| candidate.begins_like(position));
+            if position.is_none() && !is_open {
                 let number = self.new_file();
-                self.follow(id, candidate, None, (number, before), now_ms);
+                self.follow(id, candidate, None, (number, filled), now_ms);
             }
         }
+    }
+
+    /// The files of a log that need not be looked for.
+    fn known(&self, log: &Log, filled: Option<u64>) -> Vec<Position> {
+        let path = log.path_bytes();
+        let open = log.files.iter().map(|file| {
+            if filled == Some(file.id) {
+                file.position_empty(path)
+            } else {
+                file.position_now(path)
+            }
+        });
+        self.told.finished(path).into_iter().chain(open).collect()
     }
 
     /// A file was truncated: what was not read is looked for in a copy of it, and it is read from its
@@ -51,18 +77,18 @@ impl Follower {
         log.files[at].replaced_ms = old.replaced_ms;
         let was_behind = old.lag() > 0;
         let old = log.position(&old, false);
-        let is_old = |position: &Position| {
-            (position.inode, position.fingerprint) == (old.inode, old.fingerprint)
-        };
-        let Unread { files, lost } = unread(&self.told.of(&old.path), rotated(&log.path));
-        if was_behind && lost.iter().any(is_old) {
+        let Some(log) = self.logs.get(&id) else { return };
+        let known = self.known(log, None);
+        let Unread { files, lost } = unread(std::slice::from_ref(&old), rotated(&log.path));
+        if was_behind && !lost.is_empty() {
             let (name, offset) = (log.name.clone(), old.offset);
             self.notices.push(Notice::Lost { name, offset });
         }
         let mut goes_on = false;
-        for (candidate, position) in files {
-            let known_otherwise = position.as_ref().is_some_and(|position| !is_old(position));
-            if known_otherwise || self.owners.contains_key(&candidate.identity) {
+        for (mut candidate, position) in files {
+            let is_known = self.owners.contains_key(&candidate.identity)
+                || known.iter().any(|position| candidate.begins_like(position));
+            if is_known {
                 continue;
             }
             let reuse = if position.is_some() { file } else { self.new_file() };
@@ -94,7 +120,9 @@ impl Follower {
         let finished = position.is_some_and(|position| position.finished);
         let Some(file) = candidate.into_file() else { return false };
         let plain = is_plain(&from, &file).unwrap_or(true);
-        if !is_log && ((plain && size <= offset) || (!plain && finished)) {
+        // A copy may be shorter than what was read of the file that was cut.
+        let nothing_more = if finished { !plain || size <= offset } else { plain && size < offset };
+        if !is_log && nothing_more {
             return false;
         }
         let followed = if plain {

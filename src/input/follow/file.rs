@@ -1,58 +1,21 @@
 //! One followed file: what has been read of it, and reading on.
 
 use std::fmt;
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, BufRead, Read};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::fs::{File, Metadata};
+use std::io::{self, BufRead};
+use std::os::unix::fs::MetadataExt;
 
 use memchr::{memchr, memrchr};
 
+use super::open::{modified, read_full_at};
 use super::position::{Fingerprint, HEAD, Position};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::input::ahead::Ahead;
-use crate::input::compression::{self, Compression, Decoder};
-use crate::input::source::{Identity, cannot_read};
+use crate::input::compression::{self, Decoder};
+use crate::input::source::Identity;
 
 /// How far back the beginning of the line that is being written is looked for, in bytes.
 const BACK: u64 = 64 << 10;
-
-/// Opens a regular file and refuses all else. Never waits, as a FIFO put in its place would make it.
-pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, Metadata)> {
-    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
-    let file = opened.map_err(|error| cannot_read(name, &error))?;
-    let metadata = file.metadata().map_err(|error| cannot_read(name, &error))?;
-    if metadata.is_file() {
-        return Ok((file, metadata));
-    }
-    Err(no_regular_file(name, &metadata))
-}
-
-#[cold]
-pub(super) fn no_regular_file(name: &str, metadata: &Metadata) -> Error {
-    let what = if metadata.is_dir() { "a folder" } else { "a pipe, socket or device" };
-    Error::new(ErrorKind::Input, format!("{name}: expected a regular file to follow, found {what}"))
-}
-
-/// The time of the last write, in nanoseconds since 1970.
-pub(super) fn modified(metadata: &Metadata) -> i64 {
-    metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
-}
-
-/// Reads until the buffer is full or the file ends.
-pub(super) fn read_full_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut got = 0;
-    while got < buf.len() {
-        match file.read_at(&mut buf[got..], offset + got as u64) {
-            Ok(0) => break,
-            Ok(n) => got += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(got)
-}
 
 /// A file that is open and read on.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -63,7 +26,7 @@ pub(super) struct Followed {
     content: Content,
     /// Plain bytes dealt with.
     pub(super) offset: u64,
-    /// The first bytes of the file, as read: as many as the offset says, up to [`HEAD`].
+    /// The first bytes of the file as last seen, up to [`HEAD`].
     head: Vec<u8>,
     /// `offset..scanned` holds no newline.
     scanned: u64,
@@ -117,7 +80,7 @@ impl Followed {
     /// A plain file to be read on from `offset`.
     pub(super) fn plain(id: u64, file: File, offset: u64, now_ms: u64) -> io::Result<Self> {
         let metadata = file.metadata()?;
-        let mut head = vec![0; HEAD.min(usize::try_from(offset).unwrap_or(HEAD))];
+        let mut head = vec![0; HEAD];
         let got = read_full_at(&file, &mut head, 0)?;
         head.truncate(got);
         let mut before = [b'\n'];
@@ -158,8 +121,7 @@ impl Followed {
         let metadata = file.metadata().map_err(|error| Error::io(name, &error))?;
         let mut stream = compression::open(name, Box::new(file))?;
         let head = stream.look(|held| held.len() >= HEAD);
-        let fits = head.len().min(HEAD).min(usize::try_from(offset).unwrap_or(HEAD));
-        let head = head[..fits].to_vec();
+        let head = head[..head.len().min(HEAD)].to_vec();
         let mut before = b'\n';
         let mut left = offset;
         while left > 0 {
@@ -205,9 +167,27 @@ impl Followed {
             inode: self.identity.inode,
             fingerprint: Fingerprint::of(&self.head),
             offset: self.offset,
-            modified: if self.offset == 0 { self.modified.max(self.floor) } else { self.modified },
+            modified: if self.head.is_empty() { self.floor } else { self.modified },
             finished,
         }
+    }
+
+    /// The same, by how the file begins now: it may have been compressed before it was read.
+    pub(super) fn position_now(&self, path: &[u8]) -> Position {
+        let mut position = self.position(path, false);
+        let mut head = [0; HEAD];
+        if let Content::Plain(file) = &self.content
+            && let Ok(got) = read_full_at(file, &mut head, 0)
+        {
+            position.fingerprint = Fingerprint::of(&head[..got]);
+        }
+        position
+    }
+
+    /// The same as if nothing had been written to it since it was opened empty.
+    pub(super) fn position_empty(&self, path: &[u8]) -> Position {
+        let fingerprint = Fingerprint::default();
+        Position { fingerprint, modified: self.floor, ..self.position(path, false) }
     }
 
     /// Sees what there is now.
@@ -222,6 +202,15 @@ impl Followed {
         self.grown_ms = now_ms;
         if size < self.offset || !self.begins_the_same()? {
             return Ok(Look::Truncated);
+        }
+        if self.head.len() < HEAD
+            && let Content::Plain(file) = &self.content
+        {
+            // Told again with the first fingerprint: by it the file is found when it is compressed.
+            self.announced &= !self.head.is_empty();
+            self.head.resize(HEAD, 0);
+            let got = read_full_at(file, &mut self.head, 0)?;
+            self.head.truncate(got);
         }
         (self.size, self.modified) = (size, modified);
         self.scanned = self.scanned.min(size);
@@ -245,7 +234,7 @@ impl Followed {
 
     /// Whether it was empty when it was last looked at: it may have been filled, copied and cut since.
     pub(super) fn was_empty(&self) -> bool {
-        matches!(self.content, Content::Plain(_)) && self.size == 0
+        matches!(self.content, Content::Plain(_)) && self.head.is_empty()
     }
 
     /// Whether there is something to read that was not looked through yet.
@@ -294,7 +283,7 @@ impl Followed {
             self.scanned += newline.unwrap_or(got) as u64;
             self.saw_end(start, got, buffer.len());
             if self.scanned - self.offset >= buffer.len() as u64 {
-                self.give_up_line(newline.is_some())?;
+                self.give_up_line(newline.is_some());
                 step.too_long = 1;
                 return Ok(step);
             }
@@ -313,11 +302,11 @@ impl Followed {
         match memrchr(b'\n', &buffer[..got]) {
             Some(newline) => {
                 step.lines = newline + 1;
-                self.advance(&buffer[..=newline]);
+                self.advance(newline + 1);
                 self.scanned = self.offset + (got - newline - 1) as u64;
             }
             None if got == buffer.len() => {
-                self.advance(&buffer[..got]);
+                self.advance(got);
                 self.dropping = true;
                 step.too_long = 1;
             }
@@ -334,33 +323,21 @@ impl Followed {
     }
 
     /// Passes over a line of which `offset..scanned` is known, with its newline if that comes next.
-    fn give_up_line(&mut self, ended: bool) -> io::Result<()> {
+    fn give_up_line(&mut self, ended: bool) {
         self.scanned += u64::from(ended);
         self.offset = self.scanned;
         self.dropping = !ended;
-        if let Content::Plain(file) = &self.content
-            && self.head.len() < HEAD
-        {
-            self.head.resize(HEAD.min(usize::try_from(self.offset).unwrap_or(HEAD)), 0);
-            let got = read_full_at(file, &mut self.head, 0)?;
-            self.head.truncate(got);
-        }
-        Ok(())
     }
 
     fn drop_line(&mut self, bytes: &[u8]) {
         let newline = memchr(b'\n', bytes);
         self.dropping = newline.is_none();
-        self.advance(newline.map_or(bytes, |at| &bytes[..=at]));
+        self.advance(newline.map_or(bytes.len(), |at| at + 1));
     }
 
     /// Steps over bytes that are dealt with.
-    fn advance(&mut self, bytes: &[u8]) {
-        let missing = HEAD.saturating_sub(self.head.len()).min(bytes.len());
-        if self.head.len() as u64 == self.offset {
-            self.head.extend_from_slice(&bytes[..missing]);
-        }
-        self.offset += bytes.len() as u64;
+    fn advance(&mut self, length: usize) {
+        self.offset += length as u64;
         self.scanned = self.offset;
     }
 
@@ -392,7 +369,7 @@ impl Followed {
         let over = ended && taken == held_all && (stream.failure().is_none() || step.lines == 0);
         let failed = if over { stream.fill_buf().err() } else { None };
         self.dropping = newline.is_none() && !ended;
-        self.advance(&buffer[..taken]);
+        self.advance(taken);
         if over {
             self.content = Content::Done;
         }
@@ -406,36 +383,10 @@ impl Followed {
         if !self.dropping {
             let got = read_full_at(file, buffer, self.offset)?;
             step = Step { lines: got, too_long: 0, read: got as u64 };
-            self.advance(&buffer[..got]);
+            self.advance(got);
         }
         self.content = Content::Done;
         Ok(step)
-    }
-}
-
-/// Whether the file holds plain bytes.
-pub(super) fn is_plain(name: &str, file: &File) -> Result<bool> {
-    let file = file.try_clone().map_err(|error| cannot_read(name, &error))?;
-    let compression = compression::detect(name, Box::new(FromStart(file, 0)))?;
-    Ok(compression == Compression::Plain)
-}
-
-/// The first plain bytes of a file, up to [`HEAD`].
-pub(super) fn head_of(name: &str, file: &File) -> Result<Vec<u8>> {
-    let file = file.try_clone().map_err(|error| cannot_read(name, &error))?;
-    let mut stream = compression::open(name, Box::new(FromStart(file, 0)))?;
-    let held = stream.look(|held| held.len() >= HEAD);
-    Ok(held[..held.len().min(HEAD)].to_vec())
-}
-
-/// Reads a file without moving its cursor: clones share it.
-struct FromStart(File, u64);
-
-impl Read for FromStart {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let got = self.0.read_at(buf, self.1)?;
-        self.1 += got as u64;
-        Ok(got)
     }
 }
 

@@ -5,9 +5,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::file::{Followed, Look, Step, is_plain, no_regular_file, open_regular};
+use super::file::{Followed, Look, Step};
+use super::open::{is_plain, no_regular_file, open_regular};
 use super::rotated::last_write;
-use super::{Follower, GONE_AFTER_MS, Notice, Owner, PATIENCE, Piece, Position, Sink};
+use super::{Follower, GONE_AFTER_MS, Notice, Owner, PATIENCE, Piece, Position, Positions, Sink};
 use crate::error::{Error, ErrorKind};
 use crate::input::source::{Identity, cannot_read};
 
@@ -29,8 +30,8 @@ pub(super) struct Log {
     trouble: Option<Notice>,
     /// Whether it is known that there is no such file yet.
     waits: bool,
-    /// Where to begin with the position that tells that there is no such file yet.
-    untold: Option<Position>,
+    /// Finished positions to be told: there is no such file yet, or an earlier run finished one.
+    pub(super) untold: Vec<Position>,
 }
 
 impl Log {
@@ -44,7 +45,7 @@ impl Log {
             missing_since: None,
             trouble: None,
             waits: false,
-            untold: None,
+            untold: Vec::new(),
         }
     }
 
@@ -59,6 +60,16 @@ impl Log {
 
     pub(super) fn piece(&self, log: usize, file: u64, position: Position) -> Piece<'_> {
         Piece { log, name: &self.name, file, bytes: &[], too_long: 0, position }
+    }
+
+    /// Notes where its files begin, before it is told.
+    pub(super) fn note_beginnings(&self, told: &mut Positions) {
+        for position in &self.untold {
+            told.note(&self.piece(0, 0, position.clone()));
+        }
+        for file in &self.files {
+            told.note(&self.piece(0, file.id, self.position(file, false)));
+        }
     }
 
     pub(super) fn position(&self, file: &Followed, finished: bool) -> Position {
@@ -104,13 +115,12 @@ impl Follower {
 
     /// The name leads nowhere: it may be in the middle of a rotation.
     fn miss(&mut self, id: usize, now_ms: u64) {
-        let file = self.next_file;
         let Some(log) = self.logs.get_mut(&id) else { return };
         if log.leads_to.is_none() && log.files.is_empty() {
             if !log.waits && log.missing_since.is_none() {
                 log.waits = true;
                 self.notices.push(Notice::Waiting(log.name.clone()));
-                log.untold = Some(Position {
+                log.untold.push(Position {
                     path: log.path_bytes().to_vec(),
                     device: 0,
                     inode: 0,
@@ -119,7 +129,6 @@ impl Follower {
                     modified: last_write(&log.path),
                     finished: true,
                 });
-                self.next_file = file + 1;
             }
             log.missing_since.get_or_insert(now_ms);
             return;
@@ -248,18 +257,18 @@ impl Follower {
                 }
             }
         }
-        if filled.is_some() {
-            self.catch_up(id, filled, now_ms);
-        }
         for file in cut {
             self.restart(id, file, now_ms, sink);
+        }
+        if filled.is_some() {
+            self.catch_up(id, filled, now_ms);
         }
     }
 
     /// Tells where files begin that are new.
     pub(super) fn announce(&mut self, id: usize, sink: &mut Sink<'_>) {
         let Some(log) = self.logs.get_mut(&id) else { return };
-        if let Some(position) = log.untold.take() {
+        for position in std::mem::take(&mut log.untold) {
             let piece = log.piece(id, 0, position);
             self.told.note(&piece);
             sink(piece);

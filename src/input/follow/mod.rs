@@ -21,6 +21,7 @@ mod catch_up;
 mod file;
 mod log;
 mod notice;
+mod open;
 mod position;
 mod rotated;
 
@@ -149,8 +150,8 @@ impl Follower {
     /// them. What was rotated away since then is read first. Where an argument led to a log with a
     /// position, its logs without one are new and read from their start.
     ///
-    /// Poll once (a budget of 0 will do) before positions are saved again: that tells the positions
-    /// at which the files are resumed.
+    /// Poll once (a budget of 0 will do) before positions are saved again from pieces: that tells
+    /// where the files are resumed.
     ///
     /// # Errors
     /// As [`Follower::new`].
@@ -191,6 +192,9 @@ impl Follower {
                 follower.add(log, &begin, now_ms);
             }
         }
+        for log in follower.logs.values() {
+            log.note_beginnings(&mut follower.told);
+        }
         Ok(follower)
     }
 
@@ -219,8 +223,9 @@ impl Follower {
         let mut progress = Progress::default();
         let ids: Vec<usize> = self.logs.keys().copied().collect();
         for &id in &ids {
-            self.look_at_name(id, false, now_ms);
+            // First the files: a truncated one must be known as such when its name leads elsewhere.
             self.look_at_files(id, now_ms, sink);
+            self.look_at_name(id, false, now_ms);
             self.announce(id, sink);
         }
         let budget = budget as u64;

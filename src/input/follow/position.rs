@@ -18,7 +18,7 @@ pub(super) const HEAD: usize = 1024;
 /// How a file begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// How many bytes it is made of: those read, up to 1024. With 0 it says nothing.
+    /// How many bytes it is made of: those that were there, up to 1024. With 0 it says nothing.
     pub length: u32,
     /// Their FNV-1a hash, 64 bits.
     pub hash: u64,
@@ -56,8 +56,8 @@ pub struct Position {
     pub fingerprint: Fingerprint,
     /// Plain bytes read. A line begins here, unless one that is too long is being passed over.
     pub offset: u64,
-    /// When the file, or, while nothing of it is read, any rotated file of the log was last written,
-    /// as last seen, in nanoseconds since 1970. Rotated files written later are newer.
+    /// When the file, or, while it is empty, any rotated file of the log was last written, as last
+    /// seen, in nanoseconds since 1970. Rotated files written later are newer.
     pub modified: i64,
     /// Whether nothing more was expected: the file was rotated away and quiet.
     pub finished: bool,
@@ -94,10 +94,9 @@ impl Positions {
         }
     }
 
-    /// Those of one log.
-    pub(super) fn of(&self, path: &[u8]) -> Vec<Position> {
-        let open = self.open.values().filter(|position| position.path == path);
-        self.finished.get(path).into_iter().chain(open).cloned().collect()
+    /// The last finished one of a log.
+    pub(super) fn finished(&self, path: &[u8]) -> Option<Position> {
+        self.finished.get(path).cloned()
     }
 
     /// All of them, for [`super::Follower::resume`].

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::file::{head_of, modified, open_regular};
+use super::open::{head_of, modified, open_regular};
 use super::position::Position;
 use crate::input::discover::printable;
 use crate::input::source::Identity;
@@ -69,16 +69,19 @@ impl Candidate {
         self.opened.map(|(file, _)| file)
     }
 
-    fn begins_like(&mut self, position: &Position) -> bool {
+    /// Whether it holds what was read to that position.
+    pub(super) fn begins_like(&mut self, position: &Position) -> bool {
         // A log that is shorter than what was read of it was truncated and written again.
         let too_short = self.is_log && self.size < position.offset;
         !too_short && self.open().is_some_and(|(_, head)| position.fingerprint.fits(head))
     }
 
     fn is(&mut self, position: &Position) -> bool {
+        // Of a finished empty file there is only the number, which may be in use again.
+        let is_unread = position.fingerprint.length == 0 && !position.finished;
         self.identity.device == position.device
             && self.identity.inode == position.inode
-            && (position.fingerprint.length == 0 || self.begins_like(position))
+            && (self.begins_like(position) || is_unread)
     }
 }
 
@@ -194,11 +197,10 @@ pub(super) fn unread(positions: &[Position], mut candidates: Vec<Candidate>) -> 
             }
         }
     }
-    // A log that was empty may have been filled, copied and cut: it tells nothing of the copies.
-    let tells = |(candidate, index): (&Candidate, &Option<usize>)| {
-        index.is_some_and(|at| !candidate.is_log || positions[at].fingerprint.length > 0)
-    };
-    let newest_known = candidates.iter().zip(&matched).rposition(tells);
+    // A file that was empty may have been filled, copied and cut: it tells nothing of the copies.
+    let tells =
+        |index: &Option<usize>| index.is_some_and(|at| positions[at].fingerprint.length > 0);
+    let newest_known = matched.iter().rposition(tells);
     let last_write = positions.iter().map(|position| position.modified).max();
     let is_newer = |at: usize, candidate: &Candidate| match newest_known {
         Some(known) => at > known,
