@@ -12,6 +12,7 @@
 
 mod cli;
 mod error_logs;
+mod follow;
 mod hit_rate;
 mod hostile;
 mod input;
