@@ -1,6 +1,7 @@
 //! Lines into a summary: the one engine behind batch, live and cluster runs. Pure: bytes in, counts out.
 
 mod hosts;
+mod place;
 mod request;
 
 use crate::detect::Detected;
@@ -9,13 +10,14 @@ use crate::log_format::variable::Field;
 use crate::record::Reject;
 use crate::record::attempt::{Attempt, Outcome, attempts};
 use crate::record::time::{Clock, msec};
-use crate::summary::Summary;
 use crate::summary::keys::Key;
 use crate::summary::peer::started;
 use crate::summary::pool::Recent;
+use crate::summary::{LineCounts, Summary};
 use crate::tokenizer::prefix::Prefix;
 use crate::tokenizer::{Expected, Fields, Mismatch, Tokenizer, Wanted};
 use hosts::Hosts;
+pub use place::Place;
 use regex_automata::meta::Regex;
 use request::{Living, burst, flight, line_alone, request};
 use std::borrow::Cow;
@@ -169,16 +171,12 @@ impl Recipe {
     }
 }
 
-/// Folds lines into a summary.
+/// Folds lines into one summary.
 #[derive(Debug, Clone, Default)]
 pub struct Fold {
     /// What was found so far.
     pub summary: Summary,
-    clock: Clock,
-    /// The workers that wrote the last lines, and often the next ones too.
-    known: Recent,
-    /// The hosts that wrote them, with `--by '$hostname'`.
-    hosts: Hosts,
+    reader: Reader,
 }
 
 impl Fold {
@@ -188,24 +186,42 @@ impl Fold {
     /// The line does not fit; it is counted as malformed. The column is that of the whole line.
     #[inline]
     pub fn line(&mut self, recipe: &Recipe, line: &[u8]) -> Result<(), Mismatch> {
+        self.reader.line(recipe, line, &mut self.summary)
+    }
+}
+
+/// Reads lines, and counts each in its place. What it remembers only makes it quick.
+#[derive(Debug, Clone, Default)]
+pub struct Reader {
+    clock: Clock,
+    /// The workers that wrote the last lines, and often the next ones too.
+    known: Recent,
+    /// The hosts that wrote them, with `--by '$hostname'`.
+    hosts: Hosts,
+}
+
+impl Reader {
+    /// Takes in a line without its newline. Empty lines are passed over.
+    ///
+    /// # Errors
+    /// The line does not fit; it is counted as malformed. The column is that of the whole line.
+    #[inline]
+    pub fn line(
+        &mut self,
+        recipe: &Recipe,
+        line: &[u8],
+        place: &mut impl Place,
+    ) -> Result<(), Mismatch> {
         if line.is_empty() {
             return Ok(());
         }
-        self.summary.lines.lines += 1;
         let own = recipe.prefix.as_ref().map_or(line, |prefix| prefix.strip(line));
         let mut fields = Fields::EMPTY;
         let result = match recipe.tokenizer.tokenize_into(own, &mut fields) {
-            Ok(()) => self.fields(recipe, own, &fields),
+            Ok(()) => self.fields(recipe, own, &fields, place),
             Err(mismatch) => Err(mismatch),
         };
-        result.map_err(|mismatch| self.malformed(mismatch, line.len() - own.len()))
-    }
-
-    #[cold]
-    fn malformed(&mut self, mut mismatch: Mismatch, prefix: usize) -> Mismatch {
-        self.summary.lines.malformed += 1;
-        mismatch.column += prefix;
-        mismatch
+        result.map_err(|mismatch| malformed(mismatch, line.len() - own.len(), place.malformed()))
     }
 
     #[inline]
@@ -214,13 +230,15 @@ impl Fold {
         recipe: &Recipe,
         line_text: &[u8],
         fields: &Fields<'_>,
+        place: &mut impl Place,
     ) -> Result<(), Mismatch> {
         let ms = self.time(fields).map_err(|reject| mismatch(reject, line_text))?;
-        let summary = &mut self.summary;
         if !recipe.is_wanted(ms) || recipe.is_excluded(fields, ms) {
             // Still a line that must make sense.
             attempts(fields, |_| ()).map_err(|reject| mismatch(reject, line_text))?;
-            summary.lines.filtered += 1;
+            let lines = &mut place.of(ms).lines;
+            lines.lines += 1;
+            lines.filtered += 1;
             return Ok(());
         }
         let name = group_name(&recipe.choice, fields);
@@ -239,6 +257,7 @@ impl Fold {
             &recipe.log
         };
         let worker = worker.map(|request| self.known.of(log, request.pid));
+        let summary = place.of(ms);
         let is_detailed = summary.is_detailed();
         let Summary { peers, serials, workers, bursts, .. } = summary;
         let mut counter = match (&request, &seen) {
@@ -288,6 +307,7 @@ impl Fold {
             living.line(fields, seen);
         }
         summary.bound_detail();
+        summary.lines.lines += 1;
         summary.lines.matched += 1;
         summary.lines.without_upstream += u64::from(count == 0);
         if let Some(ms) = ms {
@@ -316,6 +336,14 @@ impl Fold {
             None => Err(Reject { value: text, expected: "a time" }),
         }
     }
+}
+
+#[cold]
+fn malformed(mut mismatch: Mismatch, prefix: usize, lines: &mut LineCounts) -> Mismatch {
+    lines.lines += 1;
+    lines.malformed += 1;
+    mismatch.column += prefix;
+    mismatch
 }
 
 #[cold]
