@@ -2,6 +2,7 @@
 
 use super::Merge;
 use super::cells::Cells;
+use serde::{Deserialize, Serialize};
 
 /// Width of a cell in milliseconds, as long as they fit.
 pub const UNIT_MS: i64 = 250;
@@ -14,7 +15,7 @@ pub const MAX_CELLS: usize = 1 << 17;
 pub type Bursts = Cells<Burst, UNIT_MS, MAX_CELLS>;
 
 /// What happened in one cell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Burst {
     /// Certainly new connections.
     pub new_certain: u32,
