@@ -4,6 +4,8 @@
 //! [`slices::Slices`], which windows are made of. A window is a summary like any other, so it is analysed like any other:
 //! what it tells is what `keepwarm report --since` would tell of the same lines.
 
+pub mod alert;
 pub mod part;
 pub mod slices;
 pub mod time;
+pub mod totals;

@@ -9,6 +9,7 @@ use super::time::{AHEAD_MS, Newest};
 use crate::record::error_log::ErrorLogEvent;
 use crate::summary::events::Events;
 use crate::summary::{Merge, Summary};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Width of a slice that is older than [`FINE_FOR_MS`], in milliseconds.
@@ -24,8 +25,8 @@ pub const MAX_WINDOW_MS: i64 = 6 * 3_600_000;
 /// longer, in milliseconds.
 const ZONES_MS: i64 = 15 * 3_600_000;
 
-/// All slices that windows are made of.
-#[derive(Debug, Clone)]
+/// All slices that windows are made of. To be stored as they are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Slices {
     /// By their start. There may be fine slices beside coarse ones of the same time after the clock was set back.
     fine: BTreeMap<i64, Summary>,

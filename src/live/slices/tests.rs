@@ -230,6 +230,9 @@ proptest! {
             parts.reverse();
             slices.take(parts, NOW);
         }
+        let stored = crate::summary::codec::encode(&slices).unwrap();
+        let back: Slices = crate::summary::codec::decode(&stored).unwrap();
+        prop_assert_eq!(&back, &slices);
         for span_ms in [60_000, 300_000, HOUR] {
             prop_assert_eq!(slices.window(span_ms, NOW), whole.window(span_ms, NOW));
         }
