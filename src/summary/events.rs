@@ -30,7 +30,9 @@ struct Stored {
 impl From<Stored> for Events {
     fn from(Stored { newest, is_cut }: Stored) -> Self {
         let mut events = Events { is_cut, ..Events::default() };
-        newest.into_iter().for_each(|event| events.record(event));
+        for event in newest {
+            events.record(event);
+        }
         events
     }
 }

@@ -37,7 +37,9 @@ fn plain(ago: i64) -> String {
 
 fn count(part: &mut Part, lines: &[String]) {
     let (recipe, mut reader) = (full(), Reader::default());
-    lines.iter().for_each(|line| reader.line(&recipe, line.as_bytes(), part).unwrap());
+    for line in lines {
+        reader.line(&recipe, line.as_bytes(), part).unwrap();
+    }
 }
 
 /// Slices that took in these lines at [`NOW`].
@@ -56,7 +58,9 @@ fn lines_in(slices: &Slices, span_ms: i64, now_ms: i64) -> u64 {
 /// The same lines as `keepwarm report --since` reads them.
 fn report(lines: &[String], from_ms: i64) -> Summary {
     let (recipe, mut fold) = (full().since(from_ms), Fold::default());
-    lines.iter().for_each(|line| fold.line(&recipe, line.as_bytes()).unwrap());
+    for line in lines {
+        fold.line(&recipe, line.as_bytes()).unwrap();
+    }
     fold.summary
 }
 
