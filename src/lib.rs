@@ -18,6 +18,7 @@ pub mod fold;
 mod golden;
 pub mod host;
 pub mod input;
+pub mod live;
 pub mod log_format;
 pub mod nginx_conf;
 pub mod pipeline;
