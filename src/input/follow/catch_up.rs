@@ -35,34 +35,34 @@ impl Follower {
         }
     }
 
-    /// Follows the rotated files of a log that came between two looks, in front of the file with number
-    /// `filled`, which was empty at the last look: it may have been filled, copied and cut since.
-    pub(super) fn catch_up(&mut self, id: usize, filled: Option<u64>, now_ms: u64) {
+    /// Follows the rotated files of a log that came between two looks, in front of the last of the files
+    /// `filled`, which were empty at the last look: they may have been filled, copied and cut since.
+    pub(super) fn catch_up(&mut self, id: usize, filled: &[u64], now_ms: u64) {
         let Some(log) = self.logs.get(&id) else { return };
         let known = self.known(log, filled);
-        let open = self.known(log, None);
+        let open = self.known(log, &[]);
         for (mut candidate, position) in unread(&known, rotated(&log.path)).files {
             // It may be the same file, compressed.
             let is_open = self.owners.contains_key(&candidate.identity)
                 || open.iter().any(|position| candidate.begins_like(position));
             if position.is_none() && !is_open {
                 let number = self.new_file();
-                self.follow(id, candidate, None, (number, filled), now_ms);
+                self.follow(id, candidate, None, (number, filled.last().copied()), now_ms);
             }
         }
     }
 
     /// The files of a log that need not be looked for.
-    fn known(&self, log: &Log, filled: Option<u64>) -> Vec<Position> {
+    fn known(&self, log: &Log, filled: &[u64]) -> Vec<Position> {
         let path = log.path_bytes();
         let open = log.files.iter().map(|file| {
-            if filled == Some(file.id) {
+            if filled.contains(&file.id) {
                 file.position_empty(path)
             } else {
                 file.position_now(path)
             }
         });
-        self.told.finished(path).into_iter().chain(open).collect()
+        self.told.finished(path).iter().cloned().chain(open).collect()
     }
 
     /// A file was truncated: what was not read is looked for in a copy of it, and it is read from its
@@ -78,7 +78,7 @@ impl Follower {
         let was_behind = old.lag() > 0;
         let old = log.position(&old, false);
         let Some(log) = self.logs.get(&id) else { return };
-        let known = self.known(log, None);
+        let known = self.known(log, &[]);
         let Unread { files, lost } = unread(std::slice::from_ref(&old), rotated(&log.path));
         if was_behind && !lost.is_empty() {
             let (name, offset) = (log.name.clone(), old.offset);

@@ -191,7 +191,7 @@ impl Follower {
         if rotated {
             let notice = Notice::Rotated(log.name.clone());
             self.notices.push(notice);
-            self.catch_up(id, None, now_ms);
+            self.catch_up(id, &[], now_ms);
         }
         let number = self.new_file();
         let floor = self.logs.get(&id).map_or(i64::MIN, |log| last_write(&log.path));
@@ -239,14 +239,14 @@ impl Follower {
     /// Sees what has become of the files of a log.
     pub(super) fn look_at_files(&mut self, id: usize, now_ms: u64, sink: &mut Sink<'_>) {
         let Some(log) = self.logs.get_mut(&id) else { return };
-        let (mut cut, mut filled) = (Vec::new(), None);
+        let (mut cut, mut filled) = (Vec::new(), Vec::new());
         for file in &mut log.files {
             let was_empty = file.was_empty();
             match file.look(now_ms) {
                 Ok(Look::Truncated) => cut.push(file.id),
                 Ok(Look::Grown) => {
                     file.failing = false;
-                    filled = filled.or(was_empty.then_some(file.id));
+                    filled.extend(was_empty.then_some(file.id));
                 }
                 Ok(Look::Same) => {}
                 Err(error) => {
@@ -260,8 +260,8 @@ impl Follower {
         for file in cut {
             self.restart(id, file, now_ms, sink);
         }
-        if filled.is_some() {
-            self.catch_up(id, filled, now_ms);
+        if !filled.is_empty() {
+            self.catch_up(id, &filled, now_ms);
         }
     }
 

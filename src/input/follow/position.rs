@@ -15,6 +15,9 @@ use super::Piece;
 /// How many bytes of a file's beginning tell it from others: some lines with their times.
 pub(super) const HEAD: usize = 1024;
 
+/// How many finished files of a log are remembered: more are not rotated within one grace time.
+const MOST_FINISHED: usize = 8;
+
 /// How a file begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Fingerprint {
@@ -78,9 +81,9 @@ impl Position {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Positions {
     open: BTreeMap<u64, Position>,
-    /// The last finished file of each log: while the next one is still empty, only this tells
-    /// which rotated files are newer.
-    finished: BTreeMap<Vec<u8>, Position>,
+    /// The last finished files of each log, the newest last. They tell which rotated files are newer,
+    /// while the next one is still empty or an older one is still written to.
+    finished: BTreeMap<Vec<u8>, Vec<Position>>,
 }
 
 impl Positions {
@@ -88,20 +91,26 @@ impl Positions {
     pub fn note(&mut self, piece: &Piece<'_>) {
         if piece.position.finished {
             self.open.remove(&piece.file);
-            self.finished.insert(piece.position.path.clone(), piece.position.clone());
+            let last = self.finished.entry(piece.position.path.clone()).or_default();
+            let key = |position: &Position| (position.inode, position.fingerprint);
+            last.retain(|position| key(position) != key(&piece.position));
+            last.push(piece.position.clone());
+            if last.len() > MOST_FINISHED {
+                last.remove(0);
+            }
         } else {
             self.open.insert(piece.file, piece.position.clone());
         }
     }
 
-    /// The last finished one of a log.
-    pub(super) fn finished(&self, path: &[u8]) -> Option<Position> {
-        self.finished.get(path).cloned()
+    /// The last finished ones of a log.
+    pub(super) fn finished(&self, path: &[u8]) -> &[Position] {
+        self.finished.get(path).map_or(&[], Vec::as_slice)
     }
 
     /// All of them, for [`super::Follower::resume`].
     pub fn list(&self) -> Vec<Position> {
-        self.finished.values().chain(self.open.values()).cloned().collect()
+        self.finished.values().flatten().chain(self.open.values()).cloned().collect()
     }
 }
 
