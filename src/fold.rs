@@ -134,6 +134,11 @@ impl Recipe {
         Recipe::new(&detected.format, detected.prefix.clone(), choice, log)
     }
 
+    /// A line without what log shippers put in front.
+    pub fn own<'a>(&self, line: &'a [u8]) -> &'a [u8] {
+        self.prefix.as_ref().map_or(line, |prefix| prefix.strip(line))
+    }
+
     /// The same for the time from this moment on only, in milliseconds since the epoch.
     #[must_use]
     pub fn since(mut self, ms: i64) -> Self {
@@ -216,7 +221,7 @@ impl Reader {
         if line.is_empty() {
             return Ok(());
         }
-        let own = recipe.prefix.as_ref().map_or(line, |prefix| prefix.strip(line));
+        let own = recipe.own(line);
         let mut fields = Fields::EMPTY;
         let result = match recipe.tokenizer.tokenize_into(own, &mut fields) {
             Ok(()) => self.fields(recipe, own, &fields, place),

@@ -25,6 +25,7 @@ pub mod lines;
 pub mod listen;
 pub mod plan;
 pub mod source;
+pub mod stream;
 
 mod ahead;
 
@@ -35,3 +36,4 @@ pub use lines::{Line, Lines};
 pub use listen::Listener;
 pub use plan::{CHUNK, Task, plan};
 pub use source::{Sample, Source, sample};
+pub use stream::Stream;
