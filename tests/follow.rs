@@ -1,5 +1,6 @@
 //! Following a log through rotation, whatever happens between two looks: each line exactly once.
 
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -96,7 +97,7 @@ impl World {
     fn write(&mut self, worker: usize, lines: u8) {
         let mut text = String::new();
         for _ in 0..lines {
-            text += &format!("{:06} worker {worker} GET / HTTP/1.1\n", self.written);
+            writeln!(text, "{:06} worker {worker} GET / HTTP/1.1", self.written).unwrap();
             self.written += 1;
         }
         let (file, path) = &mut self.workers[worker];

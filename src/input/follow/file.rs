@@ -219,9 +219,8 @@ impl Followed {
 
     fn begins_the_same(&self) -> io::Result<bool> {
         let Content::Plain(file) = &self.content else { return Ok(true) };
-        let mut head = [0; HEAD];
-        let head = &mut head[..self.head.len()];
-        Ok(read_full_at(file, head, 0)? == self.head.len() && *head == *self.head)
+        let mut head = vec![0; self.head.len()];
+        Ok(read_full_at(file, &mut head, 0)? == head.len() && head == self.head)
     }
 
     /// The same open file, to be read from its start under a new number.
@@ -251,7 +250,7 @@ impl Followed {
         matches!(self.content, Content::Done)
     }
 
-    /// Bytes not dealt with yet; of a compressed file they are not known.
+    /// Bytes not dealt with yet; 0 for a compressed file.
     pub(super) fn lag(&self) -> u64 {
         match self.content {
             Content::Plain(_) => self.size.saturating_sub(self.offset),
@@ -381,9 +380,9 @@ impl Followed {
         let Content::Plain(file) = &self.content else { return Ok(Step::default()) };
         let mut step = Step::default();
         if !self.dropping {
-            let got = read_full_at(file, buffer, self.offset)?;
-            step = Step { lines: got, too_long: 0, read: got as u64 };
-            self.advance(got);
+            step.lines = read_full_at(file, buffer, self.offset)?;
+            step.read = step.lines as u64;
+            self.advance(step.lines);
         }
         self.content = Content::Done;
         Ok(step)
@@ -394,7 +393,6 @@ impl fmt::Debug for Followed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Followed")
             .field("id", &self.id)
-            .field("identity", &self.identity)
             .field("offset", &self.offset)
             .field("size", &self.size)
             .finish_non_exhaustive()
