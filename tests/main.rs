@@ -28,3 +28,4 @@ mod threads;
 mod tokenizer;
 mod util;
 mod warmup;
+mod watch;

@@ -218,7 +218,7 @@ pub(super) fn called(name: &str) -> &str {
 }
 
 /// Can this format answer what was asked?
-fn check(name: &str, format: &LogFormat, choice: &Choice) -> Result<()> {
+pub(super) fn check(name: &str, format: &LogFormat, choice: &Choice) -> Result<()> {
     let logs = |fields: &[Field]| {
         format.variables().filter_map(Field::of_variable).any(|field| fields.contains(&field))
     };

@@ -62,8 +62,8 @@ pub struct Inputs {
     pub files: Option<Follower>,
     /// Syslog.
     pub listeners: Vec<Listener>,
-    /// Standard input.
-    pub stream: Option<Stream>,
+    /// Standard input and named pipes.
+    pub streams: Vec<Stream>,
 }
 
 /// What is known of one source since the start.
@@ -92,6 +92,8 @@ pub struct Handed {
     pub sources: BTreeMap<Arc<str>, SourceCounts>,
     /// What went wrong.
     pub errors: Vec<crate::error::Error>,
+    /// All followed files are among the positions. Before that they must not be stored.
+    pub announced: bool,
 }
 
 /// A block of whole lines for a fold thread.
@@ -103,17 +105,22 @@ struct Job {
     at: Option<(u64, Position)>,
     /// Lines that do not fit may be those of an error log.
     is_mixed: bool,
+    /// With this block all followed files have told where they begin.
+    is_announced: bool,
 }
 
 /// What a fold thread keeps.
+#[derive(Debug)]
 struct Counted {
     part: Part,
     positions: Positions,
     sources: BTreeMap<Arc<str>, SourceCounts>,
     errors: Vec<crate::error::Error>,
+    announced: bool,
 }
 
 /// The threads, as the one that coordinates them sees them.
+#[derive(Debug)]
 pub struct Threads {
     counted: Vec<Mutex<Counted>>,
     notices: Receiver<Notice>,
@@ -136,6 +143,7 @@ impl Threads {
                 positions: counted.positions.list(),
                 sources: counted.sources.clone(),
                 errors: std::mem::take(&mut counted.errors),
+                announced: counted.announced,
             }
         };
         self.counted.iter().map(take).collect()
@@ -188,11 +196,10 @@ pub fn run<R>(
     let (alive, ended) = bounded::<()>(0);
     let counted = |part| {
         let (positions, sources) = (Positions::default(), BTreeMap::new());
-        Mutex::new(Counted { part, positions, sources, errors: Vec::new() })
+        let announced = inputs.files.is_none();
+        Mutex::new(Counted { part, positions, sources, errors: Vec::new(), announced })
     };
-    let count = usize::from(inputs.files.is_some())
-        + inputs.listeners.len()
-        + usize::from(inputs.stream.is_some());
+    let count = usize::from(inputs.files.is_some()) + inputs.listeners.len() + inputs.streams.len();
     let threads = Threads {
         counted: parts.into_iter().map(counted).collect(),
         notices,
@@ -234,8 +241,8 @@ pub fn run<R>(
             let sender = senders[i % senders.len()].clone();
             scope.spawn(move || listen(listener, &sender, threads));
         }
-        if let Some(stream) = inputs.stream {
-            let sender = senders[0].clone();
+        for (i, stream) in inputs.streams.into_iter().enumerate() {
+            let sender = senders[i % senders.len()].clone();
             scope.spawn(move || read(stream, &sender, threads));
         }
         drop(senders);
@@ -255,6 +262,7 @@ fn follow(
     let begin = Instant::now();
     let mut scanned = begin;
     let mut names: BTreeMap<usize, Arc<str>> = BTreeMap::new();
+    let mut is_first = true;
     loop {
         let now_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut sink = |piece: Piece<'_>| {
@@ -265,14 +273,19 @@ fn follow(
                 too_long: piece.too_long,
                 at: Some((piece.file, piece.position)),
                 is_mixed: false,
+                is_announced: false,
             };
             // A fold thread ends only when nothing can be sent any more.
             let _ = senders[piece.log % senders.len()].send(job);
         };
-        let progress = files.poll(BUDGET, now_ms, &mut sink);
+        let progress = files.poll(if is_first { 0 } else { BUDGET }, now_ms, &mut sink);
         threads.lag.store(progress.lag, Ordering::Relaxed);
         for notice in progress.notices {
             let _ = notices.try_send(notice);
+        }
+        if std::mem::take(&mut is_first) {
+            senders.iter().for_each(announce);
+            continue;
         }
         if threads.stops() {
             return;
@@ -287,6 +300,13 @@ fn follow(
     }
 }
 
+/// Tells a fold thread that all files were announced before.
+fn announce(sender: &Sender<Job>) {
+    let (source, bytes) = ("".into(), Vec::new());
+    let job = Job { source, bytes, too_long: 0, at: None, is_mixed: false, is_announced: true };
+    let _ = sender.send(job);
+}
+
 fn listen(mut listener: Listener, sender: &Sender<Job>, threads: &Threads) {
     let source: Arc<str> = listener.name().into();
     let (mut received, mut dropped) = (0, 0);
@@ -295,7 +315,9 @@ fn listen(mut listener: Listener, sender: &Sender<Job>, threads: &Threads) {
         let mut sink = |bytes: &[u8]| {
             let bytes = bytes.to_vec();
             let source = Arc::clone(&source);
-            let _ = sender.send(Job { source, bytes, too_long: 0, at: None, is_mixed: true });
+            let job =
+                Job { source, bytes, too_long: 0, at: None, is_mixed: true, is_announced: false };
+            let _ = sender.send(job);
         };
         if listener.receive(PAUSE, &mut sink).is_err() {
             thread::sleep(PAUSE);
@@ -319,7 +341,9 @@ fn read(mut stream: Stream, sender: &Sender<Job>, threads: &Threads) {
     while !threads.stops() {
         let mut sink = |bytes: &[u8], too_long: u64| {
             let (source, bytes) = (Arc::clone(&source), bytes.to_vec());
-            let _ = sender.send(Job { source, bytes, too_long, at: None, is_mixed: false });
+            let job =
+                Job { source, bytes, too_long, at: None, is_mixed: false, is_announced: false };
+            let _ = sender.send(job);
         };
         if !stream.read(PAUSE, &mut sink) {
             break;
@@ -339,6 +363,10 @@ struct Folding<'a> {
 
 impl Folding<'_> {
     fn job(&mut self, job: &Job, counted: &Mutex<Counted>) {
+        if job.is_announced {
+            counted.lock().unwrap_or_else(PoisonError::into_inner).announced = true;
+            return;
+        }
         let now_ms = (self.now)();
         let reading = self.reading(job, counted);
         let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -417,7 +445,8 @@ impl Folding<'_> {
             Ok(None) => None,
             Err(error) => {
                 let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
-                let is_known = counted.errors.len() >= MAX_NOTICES || counted.errors.contains(&error);
+                let is_known =
+                    counted.errors.len() >= MAX_NOTICES || counted.errors.contains(&error);
                 if !is_known {
                     counted.errors.push(error);
                 }

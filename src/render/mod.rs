@@ -12,6 +12,7 @@ mod csv;
 mod escape;
 mod fit;
 mod lines;
+mod live;
 mod markdown;
 mod over_time;
 mod table;
@@ -23,6 +24,7 @@ mod wire;
 mod words;
 
 pub use escape::{printable, printable_lines};
+pub use live::live_lines;
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

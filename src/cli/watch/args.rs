@@ -7,7 +7,8 @@ use std::path::PathBuf;
 /// Arguments of `keepwarm watch`.
 #[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Rates are those of the last minute, 5 minutes and hour (--window); alerts are
+#[command(
+    after_help = "Rates are those of the last minute, 5 minutes and hour (--window); alerts are
 judged by the first of these. A rate that cannot be known alerts nobody: the upper
 end of its interval must be under the limit. No traffic is no alert.
 
@@ -31,7 +32,8 @@ Exit status:
   0  ended by SIGINT or SIGTERM, or at the
      end of a pipe; with --once: no alert
   1  with --once or a pipe: an alert
-  2  wrong usage, or nothing can be read")]
+  2  wrong usage, or nothing can be read"
+)]
 pub struct WatchArgs {
     /// Logs to follow: files (they need not exist yet), folders, patterns such as '/var/log/nginx/*.log', or - for stdin
     ///
@@ -122,6 +124,10 @@ pub struct WatchArgs {
     /// Threads that fold lines [default: one per core, 4 at most]
     #[arg(short = 'j', long, value_name = "N", help_heading = "Running")]
     pub threads: Option<usize>,
+
+    /// How often the state is written, for tests
+    #[arg(long, value_name = "TIME", hide = true)]
+    pub save_every: Option<String>,
 
     /// Say nothing on stderr but errors and alerts
     #[arg(short, long, help_heading = "Running")]

@@ -225,7 +225,8 @@ mod tests {
     fn an_upstream_has_all_limits_that_it_does_not_change() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keepwarm.toml");
-        let text = "[limits]\nmin_hit_rate = 80.0\nfor = 10\n[upstreams.app]\nmin_hit_rate = 50.0\n";
+        let text =
+            "[limits]\nmin_hit_rate = 80.0\nfor = 10\n[upstreams.app]\nmin_hit_rate = 50.0\n";
         std::fs::write(&path, text).unwrap();
         let rules = settings(&["--config", path.to_str().unwrap()]).unwrap().rules().unwrap();
         assert!((rules.of("app").min_hit_rate - 50.0).abs() < 1e-9);
