@@ -27,11 +27,12 @@ pub struct Events {
 struct Stored {
     newest: Vec<ErrorLogEvent>,
     is_cut: bool,
+    zones: BTreeSet<(i64, i64)>,
 }
 
 impl From<Stored> for Events {
-    fn from(Stored { newest, is_cut }: Stored) -> Self {
-        let mut events = Events { is_cut, ..Events::default() };
+    fn from(Stored { newest, is_cut, zones }: Stored) -> Self {
+        let mut events = Events { newest: BTreeSet::new(), is_cut, zones };
         for event in newest {
             events.record(event);
         }

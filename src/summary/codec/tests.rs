@@ -33,7 +33,8 @@ fn of(lines: &[Line]) -> Summary {
         let started = Started { undecided: 1, new_certain: 0, failed: 0 };
         summary.lines.lines += 1;
         summary.span.record(ms);
-        let entry = summary.peer(Key { group: Some(b"app"), peer: addr.as_bytes() });
+        let group = (peer > 4).then_some(&b"app"[..]);
+        let entry = summary.peer(Key { group, peer: addr.as_bytes() });
         entry.record(&attempt, Some(ms));
         entry.record_sent(&attempt);
         entry.starts.record(ms, started);
@@ -55,6 +56,7 @@ fn of(lines: &[Line]) -> Summary {
         life.early.record(ms, Beginning { connected: 1, ..Beginning::default() });
         summary.bursts.record(ms, Burst { new_certain: 1, handshake_ms: took, peers: 1 });
         let at = LocalSecond(ms / 1000);
+        summary.events.record_zone(ms, 3600);
         summary.events.record(ErrorLogEvent { at, kind: Kind::Reload, pid, about: None });
     }
     summary
