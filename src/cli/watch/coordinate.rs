@@ -59,7 +59,7 @@ pub(super) struct Coordinator {
     every: Duration,
     once: Option<Duration>,
     shown: Instant,
-    saved: Instant,
+    saved: Option<Instant>,
     save_every: Duration,
     least_save: Duration,
     save_failed: Option<Instant>,
@@ -140,7 +140,7 @@ impl Coordinator {
             every,
             once: once.map(Duration::from_millis),
             shown: now,
-            saved: now,
+            saved: None,
             save_every: least_save,
             least_save,
             save_failed: None,
@@ -154,10 +154,12 @@ impl Coordinator {
     /// Nothing can be shown any more.
     pub(super) fn run(&mut self, threads: &Threads, messages: &mut Messages) -> Result<Exit> {
         let begin = Instant::now();
-        let mut next = begin + TICK;
+        let tick = TICK.min(self.least_save);
+        // The first state is stored at once: until then a restart knows of nothing.
+        let mut next = begin + STEP;
         loop {
             let ends = self.wait(begin, next, threads);
-            next = (next + TICK).max(Instant::now());
+            next = (next + tick).max(Instant::now());
             if ends {
                 threads.finish();
             }
@@ -214,7 +216,8 @@ impl Coordinator {
         if self.once.is_none() || is_last {
             self.alert(now, messages);
         }
-        if announced && (is_last || self.saved.elapsed() >= self.save_every) {
+        let is_due = self.saved.is_none_or(|saved| saved.elapsed() >= self.save_every);
+        if announced && (is_last || is_due) {
             self.save(messages);
         }
         if !is_shown {
@@ -341,8 +344,8 @@ impl Coordinator {
                 }
             }
         }
-        self.saved = Instant::now();
-        self.save_every = self.least_save.max((self.saved - begin) * SAVE_TIMES);
+        self.saved = Some(Instant::now());
+        self.save_every = self.least_save.max(begin.elapsed() * SAVE_TIMES);
     }
 
     /// SIGHUP: the limits of the configuration file.
