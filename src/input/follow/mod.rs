@@ -251,6 +251,12 @@ impl Follower {
         self.told.list()
     }
 
+    /// Bytes behind what was handed out, by the log's name as the user gave it; of compressed files they are not known.
+    pub fn lags(&self) -> impl Iterator<Item = (&str, u64)> {
+        let lag = |log: &Log| log.files.iter().map(file::Followed::lag).sum();
+        self.logs.values().map(move |log| (log.name.as_str(), lag(log)))
+    }
+
     /// How many files are open.
     pub fn open_files(&self) -> usize {
         self.owners.len()
