@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The modules of `src/` from left to right.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "error",
     "units",
     "input",
@@ -17,6 +17,7 @@ const ORDER: [&str; 15] = [
     "fold",
     "analysis",
     "render",
+    "serve",
     "pipeline",
     "cli",
 ];
