@@ -24,6 +24,7 @@ pub mod nginx_conf;
 pub mod pipeline;
 pub mod record;
 pub mod render;
+pub mod serve;
 pub mod summary;
 pub mod tokenizer;
 mod units;

@@ -18,6 +18,7 @@ const ORDER: [&str; 16] = [
     "analysis",
     "live",
     "render",
+    "serve",
     "pipeline",
     "cli",
 ];

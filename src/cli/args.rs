@@ -264,6 +264,8 @@ pub enum Output {
     Csv,
     /// For tickets and pull requests
     Markdown,
+    /// For metrics; text format 0.0.4
+    Prometheus,
 }
 
 /// Values of `--sort`.

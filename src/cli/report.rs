@@ -342,6 +342,7 @@ fn show(args: &ReportArgs, report: &Report) -> Result<()> {
         Output::Json => Format::Json,
         Output::Csv => Format::Csv,
         Output::Markdown => Format::Markdown,
+        Output::Prometheus => Format::Prometheus,
     };
     let mut bytes = Vec::new();
     render::render(report, format, &options, &mut bytes)
