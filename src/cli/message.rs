@@ -23,11 +23,13 @@ impl Messages {
     }
 
     /// An alert, or that it is over: never left out.
+    #[expect(clippy::unused_self, reason = "messages go through here")]
     pub(super) fn alert(&self, text: &str) {
         write("ALERT", &printable(text));
     }
 
     /// That an alert is over.
+    #[expect(clippy::unused_self, reason = "messages go through here")]
     pub(super) fn resolved(&self, text: &str) {
         write("resolved", &printable(text));
     }

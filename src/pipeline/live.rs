@@ -130,8 +130,8 @@ pub struct Threads {
 /// What is known of a source apart from its lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Transport {
-    /// Bytes of files that wait to be read.
-    pub lag: u64,
+    /// Of a log that is followed: bytes that wait to be read.
+    pub lag: Option<u64>,
     /// Datagrams that were received.
     pub datagrams: u64,
     /// Datagrams that the kernel dropped, where it can tell.

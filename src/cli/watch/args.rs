@@ -99,6 +99,22 @@ pub struct WatchArgs {
     #[arg(long, value_name = "TIME", help_heading = "Alerts")]
     pub silence: Option<String>,
 
+    /// Run this for each alert, and when it is over: the alert as JSON on stdin, 30 s at most
+    ///
+    /// The arguments are split as a shell does it, but no shell runs. May be given several times.
+    #[arg(long, value_name = "CMD", help_heading = "Alerts")]
+    pub exec: Vec<String>,
+
+    /// POST each alert as JSON to this URL, and again for 10 minutes if it is not taken
+    ///
+    /// May be given several times.
+    #[arg(long, value_name = "URL", help_heading = "Alerts")]
+    pub webhook: Vec<String>,
+
+    /// Append each alert as a line of JSON to this file; - for stdout
+    #[arg(long, value_name = "FILE", help_heading = "Alerts")]
+    pub alerts: Option<PathBuf>,
+
     /// Watch for so long, say what is wrong, and end: for cron and monitoring
     #[arg(long, value_name = "TIME", help_heading = "Running")]
     pub once: Option<String>,
@@ -110,6 +126,14 @@ pub struct WatchArgs {
     /// No live table, though stdout be a terminal: a line per upstream instead
     #[arg(long, help_heading = "Output")]
     pub no_tui: bool,
+
+    /// Serve /metrics for Prometheus, /healthz and /report.json at this address, such as 127.0.0.1:9145
+    #[arg(long, value_name = "ADDR", help_heading = "Output")]
+    pub listen: Option<String>,
+
+    /// Write the metrics to this file each second, for node_exporter's textfile collector
+    #[arg(long, value_name = "FILE.prom", help_heading = "Output")]
+    pub textfile: Option<PathBuf>,
 
     /// Settings as TOML, in which limits can be given for single upstreams; options of the command line go before it
     ///

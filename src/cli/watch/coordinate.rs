@@ -2,23 +2,26 @@
 #![expect(clippy::disallowed_methods, reason = "the clock of a live run")]
 
 use super::args::WatchArgs;
-use super::output::{Output, View};
+use super::output::{self, Output, View};
+use super::publish::{Moment, Publisher};
+use super::said::Said;
 use super::settings::{Settings, milliseconds};
+use super::signals::Signals;
 use super::sources::now_ms;
 use super::state::{self, State};
-use crate::analysis::report::{InputStats, Report};
-use crate::analysis::{Policy, analyse};
+use super::tell::Tell;
+use super::watched::Watched;
+use super::windows::Windows;
+use crate::analysis::Policy;
 use crate::cli::Exit;
 use crate::cli::message::Messages;
 use crate::error::{Error, ErrorKind, Result};
-use crate::live::alert::{Change, Event, RuleSet, Seen, SeenSource};
-use crate::pipeline::live::{Handed, SourceCounts, Threads};
-use crate::summary::Summary;
+use crate::live::alert::{Event, RuleSet, Rules, Seen};
+use crate::pipeline::live::{Handed, Threads};
 use crate::units;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::fmt::Write as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The time from one look at the windows to the next.
@@ -31,21 +34,6 @@ const STEP: Duration = Duration::from_millis(50);
 const SAVE: Duration = Duration::from_secs(5);
 const SAVE_TIMES: u32 = 20;
 
-/// A window is looked at this many times while it passes, but each second at most.
-const LOOKS: i64 = 60;
-
-/// What keeps failing is said again after this time.
-const SAY_AGAIN: Duration = Duration::from_secs(60);
-
-/// One window.
-struct Window {
-    name: String,
-    span_ms: i64,
-    looked_ms: i64,
-    to_ms: i64,
-    report: Report,
-}
-
 /// Everything that one tick needs of the one before.
 pub(super) struct Coordinator {
     settings: Settings,
@@ -53,49 +41,25 @@ pub(super) struct Coordinator {
     rules: RuleSet,
     policy: Policy,
     state: State,
-    windows: Vec<Window>,
-    sources: BTreeMap<Arc<str>, Source>,
+    windows: Windows,
+    watched: Watched,
     output: Output,
+    publisher: Publisher,
+    tell: Tell,
+    said: Said,
     every: Duration,
     once: Option<Duration>,
     shown: Instant,
     saved: Option<Instant>,
     save_every: Duration,
     least_save: Duration,
-    save_failed: Option<Instant>,
+    trouble: Option<String>,
     signals: Signals,
-}
-
-/// A source, and its lines when its last ones were judged.
-#[derive(Default)]
-struct Source {
-    now: SourceCounts,
-    /// Lines and malformed ones when the last full count began.
-    base: (u64, u64),
-    /// The same of the last full count.
-    judged: (u64, u64),
-}
-
-/// What signals ask for.
-struct Signals {
-    end: Arc<AtomicBool>,
-    read_again: Arc<AtomicBool>,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        let (end, read_again) = (Arc::default(), Arc::default());
-        for (signal, flag) in [(SIGTERM, &end), (SIGINT, &end), (SIGHUP, &read_again)] {
-            signal_hook::flag::register(signal, Arc::clone(flag))
-                .map_err(|error| Error::io("signals", &error))?;
-        }
-        Ok(Signals { end, read_again })
-    }
 }
 
 impl Coordinator {
     /// # Errors
-    /// A setting makes no sense.
+    /// A setting makes no sense, or where alerts and metrics go can't be opened.
     pub(super) fn new(
         args: &WatchArgs,
         settings: Settings,
@@ -112,39 +76,35 @@ impl Coordinator {
             let limits = rules.upstreams.values_mut().chain([&mut rules.defaults]);
             limits.for_each(|limits| limits.for_s = 0);
         }
-        let every = settings
-            .every
-            .map(Duration::from_secs)
-            .unwrap_or_else(|| Duration::from_millis(u64::try_from(times[0].1).unwrap_or(60_000)));
-        let nothing = analyse(Summary::default(), InputStats::default(), &policy);
-        let window = |(name, span_ms)| Window {
-            name,
-            span_ms,
-            looked_ms: i64::MIN,
-            to_ms: 0,
-            report: nothing.clone(),
-        };
+        let first_ms = times.first().and_then(|(_, ms)| u64::try_from(*ms).ok()).unwrap_or(60_000);
+        let every =
+            settings.every.map_or_else(|| Duration::from_millis(first_ms), Duration::from_secs);
+        let none = || Error::new(ErrorKind::Usage, "windows: expected at least one");
+        let windows = Windows::new(times, &policy).ok_or_else(none)?;
         let least_save = args.save_every.as_deref().map_or(Ok(SAVE), |text| {
             milliseconds("--save-every", text).map(Duration::from_millis)
         })?;
-        let now = Instant::now();
         Ok(Coordinator {
+            publisher: Publisher::start(&settings)?,
+            tell: Tell::start(&settings)?,
+            signals: Signals::new()?,
             settings,
             config: args.config.is_some().then(|| args.clone()),
             rules,
             policy,
             state,
-            windows: times.into_iter().map(window).collect(),
-            sources: BTreeMap::new(),
+            windows,
+            watched: Watched::default(),
+            // Last, as it takes the screen.
             output: Output::new(args.no_tui || once.is_some()),
+            said: Said::default(),
             every,
             once: once.map(Duration::from_millis),
-            shown: now,
+            shown: Instant::now(),
             saved: None,
             save_every: least_save,
             least_save,
-            save_failed: None,
-            signals: Signals::new()?,
+            trouble: None,
         })
     }
 
@@ -153,6 +113,10 @@ impl Coordinator {
     /// # Errors
     /// Nothing can be shown any more.
     pub(super) fn run(&mut self, threads: &Threads, messages: &mut Messages) -> Result<Exit> {
+        if let Some((listens, warning)) = self.publisher.listens() {
+            messages.note(&listens);
+            warning.iter().for_each(|warning| messages.warning(warning));
+        }
         let begin = Instant::now();
         let tick = TICK.min(self.least_save);
         // The first state is stored at once: until then a restart knows of nothing.
@@ -163,11 +127,12 @@ impl Coordinator {
             if ends {
                 threads.finish();
             }
-            if self.signals.read_again.swap(false, Ordering::AcqRel) {
+            if self.signals.read_again() {
                 self.read_again(messages);
             }
             let goes_on = self.tick(threads, messages, ends)?;
             if ends || !goes_on {
+                self.tell.stop().iter().for_each(|text| messages.warning(text));
                 return self.end(threads, messages);
             }
         }
@@ -176,7 +141,7 @@ impl Coordinator {
     /// Waits for the next tick. True: it is the last one.
     fn wait(&self, begin: Instant, next: Instant, threads: &Threads) -> bool {
         loop {
-            let is_over = self.signals.end.load(Ordering::Acquire)
+            let is_over = self.signals.end()
                 || threads.is_over()
                 || self.once.is_some_and(|once| begin.elapsed() >= once);
             let now = Instant::now();
@@ -192,10 +157,11 @@ impl Coordinator {
         let lines = units::lines(self.state.totals.lines.lines);
         messages.note(&format!("{lines} counted since the start"));
         let judges = self.once.is_some() || threads.is_over();
-        if !self.sources.is_empty()
-            && self.sources.values().all(|source| source.now.lines == source.now.unread)
-            && judges
-        {
+        let (lines, unread) = self.watched.lines();
+        // A log may be quiet, but not be missing.
+        let is_missing = self.settings.syslog.is_empty()
+            && !self.watched.names().any(|name| Path::new(name).exists());
+        if judges && lines == unread && (lines > 0 || is_missing) {
             return Err(Error::new(ErrorKind::Input, "no line could be read"));
         }
         let fires = self.state.alerts.firing().next().is_some();
@@ -212,7 +178,7 @@ impl Coordinator {
         let announced = handed.iter().all(|handed| handed.announced);
         self.take(handed, now, messages, announced);
         let is_shown = is_last || self.output.is_screen() || self.shown.elapsed() >= self.every;
-        self.look(now, is_last);
+        self.windows.look(&self.state.slices, now, &self.policy, is_last);
         if self.once.is_none() || is_last {
             self.alert(now, messages);
         }
@@ -220,6 +186,7 @@ impl Coordinator {
         if announced && (is_last || is_due) {
             self.save(messages);
         }
+        self.publish(threads, messages);
         if !is_shown {
             return Ok(true);
         }
@@ -234,13 +201,15 @@ impl Coordinator {
             self.state.totals.add(&part);
             parts.push(part);
             positions.extend(own);
-            errors.iter().for_each(|error| messages.error(error));
+            for error in errors {
+                if self.said.is_news(error.message()) {
+                    messages.error(&error);
+                }
+            }
             for (name, counts) in sources {
-                let source = self.sources.entry(name).or_default();
-                if let (Some(why), None) = (&counts.first_malformed, &source.now.first_malformed) {
+                if let Some(why) = self.watched.take(name, counts) {
                     messages.warning(&format!("a line does not fit the format: {why}"));
                 }
-                source.now = counts;
             }
         }
         if announced {
@@ -249,100 +218,75 @@ impl Coordinator {
         self.state.slices.take(parts, now);
     }
 
-    /// Makes reports of the windows that are due.
-    fn look(&mut self, now: i64, is_last: bool) {
-        let first = self.windows.first().map(|window| window.span_ms);
-        for window in &mut self.windows {
-            let due = window.looked_ms.saturating_add(window.span_ms / LOOKS);
-            if !is_last && Some(window.span_ms) != first && now < due && now >= window.looked_ms {
-                continue;
+    fn alert(&mut self, now: i64, messages: &Messages) {
+        let mut seen = Seen::of_reports(&self.windows.first.report, &self.windows.longest().report);
+        seen.sources = self.watched.seen(self.rules.lines.max(1));
+        for event in self.state.alerts.tick(&self.rules, &seen, now) {
+            self.tell.event(&event, now, messages);
+        }
+        for text in self.tell.messages() {
+            if self.said.is_news(&text) {
+                messages.warning(&text);
             }
-            window.looked_ms = now;
-            let found = self.state.slices.window(window.span_ms, now);
-            window.to_ms = found.to_ms;
-            let lines = found.summary.lines;
-            let input = InputStats {
-                bytes: lines.bytes,
-                lines: lines.lines,
-                matched: lines.matched,
-                without_upstream: lines.without_upstream,
-                ..InputStats::default()
-            };
-            window.report = analyse(found.summary, input, &self.policy);
         }
     }
 
-    fn alert(&mut self, now: i64, messages: &Messages) {
-        let (Some(window), Some(longest)) =
-            (self.windows.first(), self.windows.iter().max_by_key(|window| window.span_ms))
-        else {
-            return;
+    fn publish(&mut self, threads: &Threads, messages: &Messages) {
+        let firing: Vec<Event> = self.state.alerts.firing().collect();
+        let slices = &self.state.slices;
+        let moment = Moment {
+            windows: self.windows.iter().map(|window| (&*window.name, &window.report)).collect(),
+            slices,
+            totals: &self.state.totals,
+            sources: self.watched.exposed(&threads.transports(), slices.late()),
+            firing: &firing,
+            sinks: self.tell.counts(),
+            trouble: self.trouble.clone(),
         };
-        let mut seen = Seen::of_reports(&window.report, &longest.report);
-        let least = self.rules.lines.max(1);
-        for (name, source) in &mut self.sources {
-            let (lines, malformed) = (source.now.lines, source.now.malformed + source.now.unread);
-            if lines - source.base.0 >= least {
-                source.judged = (lines - source.base.0, malformed - source.base.1);
-                source.base = (lines, malformed);
-            }
-            seen.sources.push(SeenSource {
-                name: name.to_string(),
-                last_line_ms: source.now.last_line_ms,
-                lines: source.judged.0,
-                malformed: source.judged.1,
-            });
-        }
-        for event in self.state.alerts.tick(&self.rules, &seen, now) {
-            let text = said(&event);
-            match event.change {
-                Change::Firing => messages.alert(&text),
-                Change::Resolved => messages.resolved(&text),
-            }
+        if let Err(error) = self.publisher.publish(moment)
+            && self.said.is_news(error.message())
+        {
+            messages.warning(&format!("--textfile {}; going on without", error.message()));
         }
     }
 
     fn show(&mut self, threads: &Threads) -> Result<bool> {
-        let Some(window) = self.windows.first() else { return Ok(true) };
-        let others = self.windows.iter().skip(1).map(|other| {
+        let window = &self.windows.first;
+        let lines = units::lines(window.report.input.lines);
+        let mut head = format!("keepwarm watch: last {}, {lines}", window.name);
+        for other in &self.windows.others {
             let rate = &other.report.total.hit_rate;
-            format!("{} {:.1} - {:.1} %", other.name, 100.0 * rate.low, 100.0 * rate.high)
-        });
-        let mut head = format!(
-            "keepwarm watch: last {}, {}",
-            window.name,
-            units::lines(window.report.input.lines)
-        );
-        for part in others {
-            head.push_str(&format!("; {part}"));
+            let (low, high) = (100.0 * rate.low, 100.0 * rate.high);
+            let _ = write!(head, "; {} {low:.1} - {high:.1} %", other.name);
         }
-        if threads.lag() > 0 {
-            head.push_str(&format!("; {} bytes behind", units::thousands(threads.lag())));
+        let transports = threads.transports();
+        let lag: u64 = transports.values().filter_map(|transport| transport.lag).sum();
+        if lag > 0 {
+            let _ = write!(head, "; {} bytes behind", units::thousands(lag));
         }
-        let (_, dropped) = threads.datagrams();
+        let dropped: u64 = transports.values().map(|transport| transport.dropped).sum();
         if dropped > 0 {
-            head.push_str(&format!("; {} datagrams lost", units::thousands(dropped)));
+            let _ = write!(head, "; {} datagrams lost", units::thousands(dropped));
         }
-        let alerts: Vec<String> = self.state.alerts.firing().map(|event| said(&event)).collect();
+        let alerts: Vec<String> =
+            self.state.alerts.firing().map(|event| super::tell::said(&event)).collect();
         let view =
             View { head: &head, alerts: &alerts, report: &window.report, to_ms: window.to_ms };
         match self.output {
-            Output::Screen => self.output.draw(&view).map(|()| true),
-            Output::Lines => Output::lines(&view),
+            Output::Screen => output::draw(&view).map(|()| true),
+            Output::Lines => output::lines(&view),
         }
     }
 
     fn save(&mut self, messages: &Messages) {
         let Some(path) = &self.settings.state else { return };
         let begin = Instant::now();
-        match state::save(path, &self.state) {
-            Ok(()) => self.save_failed = None,
-            Err(error) => {
-                if self.save_failed.is_none_or(|said| said.elapsed() >= SAY_AGAIN) {
-                    messages.warning(&format!("{}; going on without", error.message()));
-                    self.save_failed = Some(begin);
-                }
-            }
+        let saved = state::save(path, &self.state);
+        self.trouble = saved.err().map(|error| error.message().to_owned());
+        if let Some(trouble) = &self.trouble
+            && self.said.is_news(trouble)
+        {
+            messages.warning(&format!("{trouble}; going on without"));
         }
         self.saved = Some(Instant::now());
         self.save_every = self.least_save.max(begin.elapsed() * SAVE_TIMES);
@@ -356,13 +300,13 @@ impl Coordinator {
         };
         match Settings::of(args).and_then(|settings| Ok((settings.rules()?, settings))) {
             Ok((rules, settings)) => {
-                let limits = |settings: &Settings| Settings {
-                    limits: Default::default(),
+                let without_limits = |settings: &Settings| Settings {
+                    limits: Rules::default(),
                     upstreams: BTreeMap::new(),
                     silence: 0,
                     ..settings.clone()
                 };
-                if limits(&settings) != limits(&self.settings) {
+                if without_limits(&settings) != without_limits(&self.settings) {
                     messages
                         .warning("SIGHUP: limits are read again; other settings need a restart");
                 }
@@ -372,9 +316,4 @@ impl Coordinator {
             Err(error) => messages.error(&error),
         }
     }
-}
-
-/// An alert in words.
-fn said(event: &Event) -> String {
-    format!("{}: {}", event.id, event.message)
 }

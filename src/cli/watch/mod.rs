@@ -3,9 +3,15 @@
 pub(super) mod args;
 mod coordinate;
 mod output;
+mod publish;
+mod said;
 mod settings;
+mod signals;
 mod sources;
 mod state;
+mod tell;
+mod watched;
+mod windows;
 
 use super::Exit;
 use super::choose::Formats;

@@ -45,37 +45,6 @@ impl Output {
     pub(super) fn is_screen(&self) -> bool {
         matches!(self, Output::Screen)
     }
-
-    /// Draws the screen.
-    ///
-    /// # Errors
-    /// The terminal is gone.
-    pub(super) fn draw(&self, view: &View<'_>) -> Result<()> {
-        let size = terminal_size::terminal_size();
-        let (width, height) =
-            size.map_or((80, 24), |(width, height)| (usize::from(width.0), usize::from(height.0)));
-        let text = screen(view, width, height)?;
-        let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())
-            .and_then(|()| out.flush())
-            .map_err(|error| Error::io("stdout", &error))
-    }
-
-    /// Writes the lines. A reader that went away ends the run: false.
-    ///
-    /// # Errors
-    /// They can't be written.
-    pub(super) fn lines(view: &View<'_>) -> Result<bool> {
-        let mut out = io::stdout().lock();
-        for line in live_lines(view.report, view.to_ms) {
-            match writeln!(out, "{line}") {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(false),
-                Err(error) => return Err(Error::io("stdout", &error)),
-            }
-        }
-        Ok(true)
-    }
 }
 
 impl Drop for Output {
@@ -85,6 +54,37 @@ impl Drop for Output {
             let _ = out.write_all(LEAVE.as_bytes()).and_then(|()| out.flush());
         }
     }
+}
+
+/// Draws the screen.
+///
+/// # Errors
+/// The terminal is gone.
+pub(super) fn draw(view: &View<'_>) -> Result<()> {
+    let size = terminal_size::terminal_size();
+    let (width, height) =
+        size.map_or((80, 24), |(width, height)| (usize::from(width.0), usize::from(height.0)));
+    let text = screen(view, width, height)?;
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| Error::io("stdout", &error))
+}
+
+/// Writes the lines. A reader that went away ends the run: false.
+///
+/// # Errors
+/// They can't be written.
+pub(super) fn lines(view: &View<'_>) -> Result<bool> {
+    let mut out = io::stdout().lock();
+    for line in live_lines(view.report, view.to_ms) {
+        match writeln!(out, "{line}") {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(false),
+            Err(error) => return Err(Error::io("stdout", &error)),
+        }
+    }
+    Ok(true)
 }
 
 /// All rows of a screen, over what was there before. The last row stays empty, so that nothing scrolls.

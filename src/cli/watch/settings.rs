@@ -30,6 +30,19 @@ pub(super) struct Settings {
     pub(super) every: Option<u64>,
     /// Seconds without lines after which a source is silent.
     pub(super) silence: u64,
+    /// Where metrics can be had over HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) listen: Option<String>,
+    /// Metrics as a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) textfile: Option<PathBuf>,
+    /// Alerts as JSON lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) alerts: Option<PathBuf>,
+    /// Commands that are run for each alert.
+    pub(super) exec: Vec<String>,
+    /// URLs that each alert is sent to.
+    pub(super) webhook: Vec<String>,
     /// Limits of all upstreams.
     pub(super) limits: Rules,
     /// Limits of single ones, by name: only what differs.
@@ -49,6 +62,11 @@ impl Default for Settings {
             windows: ["1m", "5m", "1h"].map(str::to_owned).to_vec(),
             every: None,
             silence: 300,
+            listen: None,
+            textfile: None,
+            alerts: None,
+            exec: Vec::new(),
+            webhook: Vec::new(),
             limits: Rules::default(),
             upstreams: BTreeMap::new(),
         }
@@ -69,6 +87,8 @@ impl Settings {
         replace(&mut settings.syslog, &args.syslog);
         replace(&mut settings.error_log, &args.error_log);
         replace(&mut settings.windows, &args.window);
+        replace(&mut settings.exec, &args.exec);
+        replace(&mut settings.webhook, &args.webhook);
         let given = |mine: &mut Option<String>, theirs: &Option<String>| {
             if theirs.is_some() {
                 mine.clone_from(theirs);
@@ -76,8 +96,11 @@ impl Settings {
         };
         given(&mut settings.log_format, &args.format.log_format);
         given(&mut settings.nginx_conf, &args.format.nginx_conf);
+        given(&mut settings.listen, &args.listen);
         settings.from_start |= args.from_start;
         settings.state = args.state.clone().or(settings.state);
+        settings.textfile = args.textfile.clone().or(settings.textfile);
+        settings.alerts = args.alerts.clone().or(settings.alerts);
         let seconds = |flag: &str, text: &Option<String>| {
             text.as_deref().map(|text| Ok(milliseconds(flag, text)?.div_euclid(1000))).transpose()
         };

@@ -50,9 +50,11 @@ pub(super) fn follow(
         let progress = files.poll(if is_first { 0 } else { BUDGET }, now_ms, &mut sink);
         for (name, lag) in files.lags() {
             let mut transports = lock(&threads.transports);
-            match transports.get_mut(name) {
-                Some(transport) => transport.lag = lag,
-                None => drop(transports.insert(name.into(), Transport { lag, ..Transport::default() })),
+            if let Some(transport) = transports.get_mut(name) {
+                transport.lag = Some(lag);
+            } else {
+                let transport = Transport { lag: Some(lag), ..Transport::default() };
+                transports.insert(name.into(), transport);
             }
         }
         for notice in progress.notices {
