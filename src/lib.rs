@@ -20,6 +20,7 @@ pub mod host;
 pub mod input;
 pub mod log_format;
 pub mod nginx_conf;
+pub mod notify;
 pub mod pipeline;
 pub mod record;
 pub mod render;

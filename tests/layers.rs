@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The modules of `src/` from left to right.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
     "error",
     "units",
     "input",
@@ -18,6 +18,7 @@ const ORDER: [&str; 16] = [
     "analysis",
     "render",
     "serve",
+    "notify",
     "pipeline",
     "cli",
 ];
