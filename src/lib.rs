@@ -21,6 +21,7 @@ pub mod input;
 pub mod live;
 pub mod log_format;
 pub mod nginx_conf;
+pub mod notify;
 pub mod pipeline;
 pub mod record;
 pub mod render;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The modules of `src/` from left to right.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "error",
     "units",
     "input",
@@ -19,6 +19,7 @@ const ORDER: [&str; 17] = [
     "live",
     "render",
     "serve",
+    "notify",
     "pipeline",
     "cli",
 ];

@@ -131,7 +131,7 @@ pub struct WatchArgs {
     #[arg(long, value_name = "ADDR", help_heading = "Output")]
     pub listen: Option<String>,
 
-    /// Write the metrics to this file each second, for node_exporter's textfile collector
+    /// Write the metrics to this file each second, for `node_exporter`'s textfile collector
     #[arg(long, value_name = "FILE.prom", help_heading = "Output")]
     pub textfile: Option<PathBuf>,
 

@@ -115,7 +115,9 @@ impl Coordinator {
     pub(super) fn run(&mut self, threads: &Threads, messages: &mut Messages) -> Result<Exit> {
         if let Some((listens, warning)) = self.publisher.listens() {
             messages.note(&listens);
-            warning.iter().for_each(|warning| messages.warning(warning));
+            if let Some(warning) = warning {
+                messages.warning(&warning);
+            }
         }
         let begin = Instant::now();
         let tick = TICK.min(self.least_save);

@@ -43,7 +43,7 @@ pub(super) fn load(path: &Path) -> Result<Option<State>> {
 /// # Errors
 /// Kind `Io`; the old state stays.
 pub(super) fn save(path: &Path, state: &State) -> Result<()> {
-    let failed = |error: &io::Error| Error::io(&format!("--state {}", path.display()), error);
+    let failed = |error: &io::Error| Error::io(format_args!("--state {}", path.display()), error);
     let bytes = codec::encode(state)?;
     let temporary = beside(path);
     let write = || {

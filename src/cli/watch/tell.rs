@@ -22,7 +22,7 @@ impl Tell {
     /// A command or URL is none.
     pub(super) fn start(settings: &Settings) -> Result<Self> {
         let mut targets = Vec::new();
-        for path in &settings.alerts {
+        if let Some(path) = &settings.alerts {
             let is_stdout = path == Path::new("-");
             targets.push(if is_stdout {
                 Target::JsonStdout
