@@ -23,6 +23,7 @@ mod lines;
 mod numbers;
 mod readme;
 mod recorded;
+mod screen;
 mod steady;
 mod threads;
 mod tokenizer;

@@ -96,10 +96,10 @@ fn screen(view: &View<'_>, width: usize, height: usize) -> Result<String> {
     let table = String::from_utf8_lossy(&table);
     let head = printable(view.head);
     let alerts = view.alerts.iter().map(|alert| format!("ALERT {}", printable(alert)));
-    // The first line of a report is its period and its lines: the head says it.
-    let rows = std::iter::once(head.into_owned())
-        .chain(alerts)
-        .chain(table.lines().skip(1).map(str::to_owned));
+    // The first paragraph of a report is its period and its lines: the head says it.
+    let (_, table) = table.split_once("\n\n").unwrap_or(("", &table));
+    let rows =
+        std::iter::once(head.into_owned()).chain(alerts).chain(table.lines().map(str::to_owned));
     let mut text = String::from("\x1b[H");
     for row in rows.take(height.saturating_sub(1)) {
         let cut: String = row.chars().take(width).collect();
