@@ -11,6 +11,7 @@
 )]
 
 mod cli;
+mod contrib;
 mod error_logs;
 mod hit_rate;
 mod hostile;
