@@ -11,6 +11,7 @@
 )]
 
 mod cli;
+mod contrib;
 mod error_logs;
 mod follow;
 mod hit_rate;

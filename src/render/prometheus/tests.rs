@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::golden;
 use crate::render::tests::fixture;
 
 fn exposed(snapshot: &Snapshot<'_>) -> String {
@@ -71,6 +72,7 @@ fn everything_that_is_watched_is_exposed() {
         sinks: vec![Sink { name: "webhook", delivered: 5, lost: 1, queued: 2 }],
     });
     check(&text);
+    golden::check("render/watch.prom", &text);
     for (series, value) in [
         (r#"keepwarm_attempts_total{upstream="app",peer="10.0.0.1:80",outcome="reused"}"#, "4"),
         (r#"keepwarm_attempts_total{upstream="app",peer="10.0.0.1:80",outcome="new"}"#, "2"),
