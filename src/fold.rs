@@ -1,6 +1,7 @@
 //! Lines into a summary: the one engine behind batch, live and cluster runs. Pure: bytes in, counts out.
 
 mod hosts;
+mod place;
 mod request;
 
 use crate::detect::Detected;
@@ -9,13 +10,14 @@ use crate::log_format::variable::Field;
 use crate::record::Reject;
 use crate::record::attempt::{Attempt, Outcome, attempts};
 use crate::record::time::{Clock, msec};
-use crate::summary::Summary;
 use crate::summary::keys::Key;
 use crate::summary::peer::started;
 use crate::summary::pool::Recent;
+use crate::summary::{LineCounts, Summary};
 use crate::tokenizer::prefix::Prefix;
 use crate::tokenizer::{Expected, Fields, Mismatch, Tokenizer, Wanted};
 use hosts::Hosts;
+pub use place::Place;
 use regex_automata::meta::Regex;
 use request::{Living, flight, line_alone, over_time, request};
 use std::borrow::Cow;
@@ -132,6 +134,11 @@ impl Recipe {
         Recipe::new(&detected.format, detected.prefix.clone(), choice, log)
     }
 
+    /// A line without what log shippers put in front.
+    pub fn own<'a>(&self, line: &'a [u8]) -> &'a [u8] {
+        self.prefix.as_ref().map_or(line, |prefix| prefix.strip(line))
+    }
+
     /// The same for the time from this moment on only, in milliseconds since the epoch.
     #[must_use]
     pub fn since(mut self, ms: i64) -> Self {
@@ -170,16 +177,12 @@ impl Recipe {
     }
 }
 
-/// Folds lines into a summary.
+/// Folds lines into one summary.
 #[derive(Debug, Clone, Default)]
 pub struct Fold {
     /// What was found so far.
     pub summary: Summary,
-    clock: Clock,
-    /// The workers that wrote the last lines, and often the next ones too.
-    known: Recent,
-    /// The hosts that wrote them, with `--by '$hostname'`.
-    hosts: Hosts,
+    reader: Reader,
 }
 
 impl Fold {
@@ -189,24 +192,42 @@ impl Fold {
     /// The line does not fit; it is counted as malformed. The column is that of the whole line.
     #[inline]
     pub fn line(&mut self, recipe: &Recipe, line: &[u8]) -> Result<(), Mismatch> {
+        self.reader.line(recipe, line, &mut self.summary)
+    }
+}
+
+/// Reads lines, and counts each in its place. What it remembers only makes it quick.
+#[derive(Debug, Clone, Default)]
+pub struct Reader {
+    clock: Clock,
+    /// The workers that wrote the last lines, and often the next ones too.
+    known: Recent,
+    /// The hosts that wrote them, with `--by '$hostname'`.
+    hosts: Hosts,
+}
+
+impl Reader {
+    /// Takes in a line without its newline. Empty lines are passed over.
+    ///
+    /// # Errors
+    /// The line does not fit; it is counted as malformed. The column is that of the whole line.
+    #[inline]
+    pub fn line(
+        &mut self,
+        recipe: &Recipe,
+        line: &[u8],
+        place: &mut impl Place,
+    ) -> Result<(), Mismatch> {
         if line.is_empty() {
             return Ok(());
         }
-        self.summary.lines.lines += 1;
-        let own = recipe.prefix.as_ref().map_or(line, |prefix| prefix.strip(line));
+        let own = recipe.own(line);
         let mut fields = Fields::EMPTY;
         let result = match recipe.tokenizer.tokenize_into(own, &mut fields) {
-            Ok(()) => self.fields(recipe, own, &fields),
+            Ok(()) => self.fields(recipe, own, &fields, place),
             Err(mismatch) => Err(mismatch),
         };
-        result.map_err(|mismatch| self.malformed(mismatch, line.len() - own.len()))
-    }
-
-    #[cold]
-    fn malformed(&mut self, mut mismatch: Mismatch, prefix: usize) -> Mismatch {
-        self.summary.lines.malformed += 1;
-        mismatch.column += prefix;
-        mismatch
+        result.map_err(|mismatch| malformed(mismatch, line.len() - own.len(), place.malformed()))
     }
 
     #[inline]
@@ -215,20 +236,22 @@ impl Fold {
         recipe: &Recipe,
         line_text: &[u8],
         fields: &Fields<'_>,
+        place: &mut impl Place,
     ) -> Result<(), Mismatch> {
         let ms = self.time(fields).map_err(|reject| mismatch(reject, line_text))?;
         let is_wanted = recipe.is_wanted(ms);
         if !is_wanted || recipe.is_excluded(fields, ms) {
             // Still a line that must make sense.
             attempts(fields, |_| ()).map_err(|reject| mismatch(reject, line_text))?;
+            let summary = place.of(ms);
+            summary.lines.lines += 1;
             if is_wanted {
-                self.excluded(recipe, fields, ms);
+                self.excluded(recipe, fields, ms, summary);
             } else {
-                self.summary.lines.filtered += 1;
+                summary.lines.filtered += 1;
             }
             return Ok(());
         }
-        let summary = &mut self.summary;
         let name = group_name(&recipe.choice, fields);
         let request = if recipe.serials || recipe.pools || recipe.workers {
             request(fields, ms)
@@ -241,6 +264,7 @@ impl Fold {
         let worker = request.filter(|_| recipe.pools).or(line);
         let log = self.hosts.log_of(recipe, fields);
         let worker = worker.map(|request| self.known.of(log, request.pid));
+        let summary = place.of(ms);
         let is_detailed = summary.is_detailed();
         let Summary { peers, serials, workers, bursts, begun, refusals, .. } = summary;
         let mut counter = match (&request, &seen) {
@@ -289,6 +313,7 @@ impl Fold {
             living.line(fields, seen);
         }
         summary.bound_detail();
+        summary.lines.lines += 1;
         summary.lines.matched += 1;
         summary.lines.without_upstream += u64::from(count == 0);
         if let Some(ms) = ms {
@@ -299,13 +324,19 @@ impl Fold {
 
     /// A line whose request began in a span that is left out: only its client's number is kept.
     #[cold]
-    fn excluded(&mut self, recipe: &Recipe, fields: &Fields<'_>, ms: Option<i64>) {
-        self.summary.lines.excluded += 1;
+    fn excluded(
+        &mut self,
+        recipe: &Recipe,
+        fields: &Fields<'_>,
+        ms: Option<i64>,
+        summary: &mut Summary,
+    ) {
+        summary.lines.excluded += 1;
         if recipe.serials
             && let Some(request) = request(fields, ms)
             && let Some(seen) = request.seen(fields)
             && let log = self.hosts.log_of(recipe, fields)
-            && let Some(counter) = self.summary.serials.counter(log, request.pid)
+            && let Some(counter) = summary.serials.counter(log, request.pid)
         {
             counter.record(seen);
         }
@@ -331,6 +362,14 @@ impl Fold {
             None => Err(Reject { value: text, expected: "a time" }),
         }
     }
+}
+
+#[cold]
+fn malformed(mut mismatch: Mismatch, prefix: usize, lines: &mut LineCounts) -> Mismatch {
+    lines.lines += 1;
+    lines.malformed += 1;
+    mismatch.column += prefix;
+    mismatch
 }
 
 #[cold]

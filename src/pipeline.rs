@@ -5,6 +5,8 @@
 //! (see [`crate::summary`]). What does depend on places, line numbers and the order of `--invalid-out`, is keyed by
 //! task and put in order here.
 
+pub mod live;
+
 use crate::analysis::report::MalformedLine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fold::{Fold, Recipe};

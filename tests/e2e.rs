@@ -6,6 +6,8 @@
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "these are tests")]
 
 mod lab;
+#[path = "e2e/watch.rs"]
+mod live;
 #[path = "e2e/warmup.rs"]
 mod warmup;
 

@@ -9,7 +9,7 @@ use keepwarm::log_format::{Escape, LogFormat};
 use keepwarm::nginx_conf::{DiskLoader, NginxConf};
 use proptest::prelude::*;
 
-const OUTPUTS: [&str; 4] = ["table", "json", "csv", "markdown"];
+const OUTPUTS: [&str; 5] = ["table", "json", "csv", "markdown", "prometheus"];
 
 /// What could act on a terminal, a spreadsheet or a browser.
 const NASTY: &str = "\x1b]0;title\x07\x1b[2J\u{9b}1m\x7f\r\u{202e}<script>=1+1|`a`";

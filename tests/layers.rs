@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The modules of `src/` from left to right.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 18] = [
     "error",
     "units",
     "input",
@@ -16,7 +16,10 @@ const ORDER: [&str; 15] = [
     "summary",
     "fold",
     "analysis",
+    "live",
     "render",
+    "serve",
+    "notify",
     "pipeline",
     "cli",
 ];

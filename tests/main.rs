@@ -11,7 +11,9 @@
 )]
 
 mod cli;
+mod contrib;
 mod error_logs;
+mod follow;
 mod hit_rate;
 mod hostile;
 mod input;
@@ -22,8 +24,10 @@ mod lines;
 mod numbers;
 mod readme;
 mod recorded;
+mod screen;
 mod steady;
 mod threads;
 mod tokenizer;
 mod util;
 mod warmup;
+mod watch;

@@ -4,7 +4,7 @@ use crate::lines::{self, Rng};
 use crate::util::Dir;
 use keepwarm::log_format::presets::Preset;
 
-const OUTPUTS: [&str; 4] = ["json", "table", "csv", "markdown"];
+const OUTPUTS: [&str; 5] = ["json", "table", "csv", "markdown", "prometheus"];
 
 /// A log of `count` lines of a preset, some of them broken, some empty, some with a carriage return.
 fn log(preset: &str, count: u64, seed: u64) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! The command line as typed. Nothing here touches files or fails beyond what clap checks.
 
+use super::watch::args::WatchArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -43,6 +44,8 @@ pub struct Cli {
 pub enum Command {
     /// Show connection reuse per upstream and peer, from access logs
     Report(Box<ReportArgs>),
+    /// Follow live logs: reuse now, alerts, and what happened
+    Watch(Box<WatchArgs>),
     /// List known log formats, show how a line is read, and advise what to log
     Formats(FormatsArgs),
 }
@@ -261,6 +264,8 @@ pub enum Output {
     Csv,
     /// For tickets and pull requests
     Markdown,
+    /// For metrics; text format 0.0.4
+    Prometheus,
 }
 
 /// Values of `--sort`.
@@ -297,7 +302,7 @@ mod tests {
     fn every_help_text_is_as_expected_on_80_columns() {
         let mut keepwarm = Cli::command().term_width(80);
         golden::check("help/keepwarm.txt", &keepwarm.render_long_help().to_string());
-        for name in ["report", "formats"] {
+        for name in ["report", "watch", "formats"] {
             let mut keepwarm = Cli::command().term_width(80);
             keepwarm.build();
             let help = keepwarm.find_subcommand_mut(name).unwrap().render_long_help();

@@ -17,6 +17,23 @@ impl Messages {
         Messages { quiet, errors: 0 }
     }
 
+    /// Are only errors written?
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// An alert, or that it is over: never left out.
+    #[expect(clippy::unused_self, reason = "messages go through here")]
+    pub(super) fn alert(&self, text: &str) {
+        write("ALERT", &printable(text));
+    }
+
+    /// That an alert is over.
+    #[expect(clippy::unused_self, reason = "messages go through here")]
+    pub(super) fn resolved(&self, text: &str) {
+        write("resolved", &printable(text));
+    }
+
     /// Was there an error?
     pub(super) fn had_errors(&self) -> bool {
         self.errors > 0

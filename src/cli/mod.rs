@@ -10,6 +10,7 @@ mod message;
 mod progress;
 mod report;
 mod steady;
+mod watch;
 pub mod when;
 
 use crate::render::printable_lines;
@@ -55,6 +56,7 @@ pub fn main() -> ExitCode {
     };
     let result = match &cli.command {
         Command::Report(args) => report::run(args, &mut Messages::new(args.quiet)),
+        Command::Watch(args) => watch::run(args, &mut Messages::new(args.quiet)),
         Command::Formats(args) => formats::run(args, &mut Messages::new(false)),
     };
     match result {

@@ -223,7 +223,7 @@ pub(super) fn called(name: &str) -> &str {
 }
 
 /// Can this format answer what was asked?
-fn check(name: &str, format: &LogFormat, choice: &Choice) -> Result<()> {
+pub(super) fn check(name: &str, format: &LogFormat, choice: &Choice) -> Result<()> {
     let logs = |fields: &[Field]| {
         format.variables().filter_map(Field::of_variable).any(|field| fields.contains(&field))
     };
@@ -347,6 +347,7 @@ fn show(args: &ReportArgs, report: &Report) -> Result<()> {
         Output::Json => Format::Json,
         Output::Csv => Format::Csv,
         Output::Markdown => Format::Markdown,
+        Output::Prometheus => Format::Prometheus,
     };
     let mut bytes = Vec::new();
     render::render(report, format, &options, &mut bytes)

@@ -48,10 +48,10 @@ pub fn discover(args: &[String]) -> Discovered {
 
 /// A name that should be a log. Sorted by the shown name.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Candidate {
-    name: String,
+pub(super) struct Candidate {
+    pub(super) name: String,
     /// None is stdin.
-    path: Option<PathBuf>,
+    pub(super) path: Option<PathBuf>,
 }
 
 impl Candidate {
@@ -61,7 +61,7 @@ impl Candidate {
 }
 
 /// Escapes control characters: file names are chosen by others and end up on terminals.
-fn printable(name: &str) -> String {
+pub(super) fn printable(name: &str) -> String {
     let mut shown = String::with_capacity(name.len());
     for c in name.chars() {
         if c.is_control() {
@@ -73,7 +73,8 @@ fn printable(name: &str) -> String {
     shown
 }
 
-fn expand(arg: &str, candidates: &mut Vec<Candidate>, errors: &mut Vec<Error>) {
+/// The names that one argument leads to.
+pub(super) fn expand(arg: &str, candidates: &mut Vec<Candidate>, errors: &mut Vec<Error>) {
     if arg == "-" || arg == "/dev/stdin" {
         candidates.push(Candidate { name: arg.to_owned(), path: None });
         return;

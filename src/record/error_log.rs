@@ -12,9 +12,10 @@ use crate::error::{Error, ErrorKind, Result};
 use regex_automata::meta::Regex;
 use regex_automata::util::captures::Captures;
 use regex_automata::{Anchored, Input, PatternID};
+use serde::{Deserialize, Serialize};
 
 /// A second of the local clock that wrote a log, counted from 1970-01-01T00:00:00 of that clock; up to the year 9999.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LocalSecond(pub i64);
 
 impl LocalSecond {
@@ -26,7 +27,7 @@ impl LocalSecond {
 
 /// What happened. The log tells whole seconds only; kinds stand in the order in which they follow one another where
 /// they share a second.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kind {
     /// A process was told to stop: by QUIT, TERM or INT. Workers log it too, if the signal was sent to them.
     Stop,
@@ -62,7 +63,7 @@ pub enum Kind {
 }
 
 /// One event, as one line tells it. `signal 1 (SIGHUP) received from N, reconfiguring` and `reconfiguring` are equal.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ErrorLogEvent {
     /// When the line was written, by the clock that its process read last (`ngx_cached_err_log_time`). A master that
     /// takes long to read its configuration stamps the start of workers with the time when it began.

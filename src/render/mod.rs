@@ -12,8 +12,10 @@ mod csv;
 mod escape;
 mod fit;
 mod lines;
+mod live;
 mod markdown;
 mod over_time;
+pub mod prometheus;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ mod wire;
 mod words;
 
 pub use escape::{printable, printable_lines};
+pub use live::live_lines;
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,11 +38,14 @@ pub enum Format {
     Csv,
     /// For tickets and pull requests: a GitHub table and a list of findings.
     Markdown,
+    /// For Prometheus: text exposition format 0.0.4, of upstreams and peers, without findings.
+    Prometheus,
 }
 
 impl Format {
     /// All formats, in the order of the help text.
-    pub const ALL: [Format; 4] = [Format::Table, Format::Json, Format::Csv, Format::Markdown];
+    pub const ALL: [Format; 5] =
+        [Format::Table, Format::Json, Format::Csv, Format::Markdown, Format::Prometheus];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -48,6 +54,7 @@ impl Format {
             Format::Json => "json",
             Format::Csv => "csv",
             Format::Markdown => "markdown",
+            Format::Prometheus => "prometheus",
         }
     }
 
@@ -88,5 +95,6 @@ pub fn render(
         Format::Json => wire::write(report, out),
         Format::Csv => csv::write(report, out),
         Format::Markdown => markdown::write(report, options, out),
+        Format::Prometheus => prometheus::write_report(report, out),
     }
 }

@@ -11,7 +11,7 @@ use super::*;
 use crate::analysis::report::Finding;
 use crate::golden;
 
-mod fixture;
+pub(in crate::render) mod fixture;
 mod notes;
 mod schema;
 mod warmups;
@@ -41,6 +41,7 @@ fn goldens() -> Vec<(String, String)> {
         add("json", Format::Json, &Options::default());
         add("csv", Format::Csv, &Options::default());
         add("md", Format::Markdown, &Options::default());
+        add("prom", Format::Prometheus, &Options::default());
     }
     files
 }
@@ -177,7 +178,8 @@ proptest! {
     fn no_text_from_a_log_adds_a_line(report in fixture::any_report()) {
         let lines = |report: &Report, format| rendered(report, format, &Options::default()).lines().count();
         let harmless = fixture::with_harmless_texts(report.clone());
-        for format in Format::ALL {
+        // In Prometheus's text names that look alike are one series; its own tests say what a line may be.
+        for format in Format::ALL.into_iter().filter(|format| *format != Format::Prometheus) {
             prop_assert_eq!(lines(&report, format), lines(&harmless, format));
         }
     }

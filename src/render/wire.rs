@@ -274,14 +274,7 @@ impl<'a> From<&'a report::Warmup> for Warmup<'a> {
     #[expect(clippy::cast_precision_loss, reason = "times are far below 2^53")]
     fn from(warmup: &'a report::Warmup) -> Self {
         Warmup {
-            cause: match warmup.cause {
-                report::Cause::Reload => "reload",
-                report::Cause::Restart => "restart",
-                report::Cause::Upgrade => "upgrade",
-                report::Cause::WorkerExit => "worker_exit",
-                report::Cause::BackendRestart => "backend_restart",
-                report::Cause::Unknown => "unknown",
-            },
+            cause: cause_name(warmup.cause),
             suspected: warmup.suspected,
             evidence: &warmup.evidence,
             start: words::rfc3339(warmup.start_ms),
@@ -318,4 +311,16 @@ impl<'a> From<&'a report::Finding> for Finding<'a> {
 /// Six digits after the point: more would be noise of the arithmetic.
 pub(super) fn round(x: f64) -> f64 {
     (x * 1e6).round() / 1e6
+}
+
+/// The name of a cause in JSON and in metrics.
+pub(super) fn cause_name(cause: report::Cause) -> &'static str {
+    match cause {
+        report::Cause::Reload => "reload",
+        report::Cause::Restart => "restart",
+        report::Cause::Upgrade => "upgrade",
+        report::Cause::WorkerExit => "worker_exit",
+        report::Cause::BackendRestart => "backend_restart",
+        report::Cause::Unknown => "unknown",
+    }
 }

@@ -3,6 +3,7 @@
 
 use super::Merge;
 use super::cells::Cells;
+use serde::{Deserialize, Serialize};
 
 /// Width of a cell in milliseconds, as long as they fit.
 pub const UNIT_MS: i64 = 250;
@@ -15,7 +16,7 @@ pub const MAX_CELLS: usize = 1 << 17;
 pub type Bursts = Cells<Burst, UNIT_MS, MAX_CELLS>;
 
 /// What happened in one cell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Burst {
     /// Certainly new connections.
     pub new_certain: u32,
@@ -44,7 +45,7 @@ pub const MAX_BEGUN_CELLS: usize = 1 << 16;
 pub type Begun = Cells<Count, BEGUN_UNIT_MS, MAX_BEGUN_CELLS>;
 
 /// So many.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count(pub u32);
 
 impl Merge for Count {
@@ -60,7 +61,7 @@ pub const MAX_REFUSAL_CELLS: usize = 1 << 14;
 pub type Refusals = Cells<Refused, UNIT_MS, MAX_REFUSAL_CELLS>;
 
 /// What peers that were away made of attempts: connects that failed, and pooled connections that had been closed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     /// How many.
     pub attempts: u32,

@@ -1,6 +1,8 @@
 //! Values over time in cells of equal width, as fine as fits and coarser by powers of two where it does not.
 
 use super::Merge;
+use super::codec::{ascends, is_time};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Cells of `UNIT_MS << scale` milliseconds, aligned to the epoch; only those with something in them.
@@ -8,13 +10,46 @@ use std::collections::BTreeMap;
 /// The scale is the smallest at which all that was ever recorded fits into `MAX` cells. That depends on the set of times
 /// seen and on nothing else, so any order and any split gives the same cells; and a single line with a wild date costs
 /// one cell, not the resolution of all others.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(try_from = "Stored<V>", bound(deserialize = "V: Merge + Clone + Deserialize<'de>"))]
 pub struct Cells<V, const UNIT_MS: i64, const MAX: usize> {
     scale: u32,
     /// In the order of time.
     filled: Vec<(i64, V)>,
     /// The cell that is being filled, apart from the others: many lines in a row share theirs.
     last: Option<(i64, V)>,
+}
+
+/// The form in which they are stored.
+#[derive(Deserialize)]
+struct Stored<V> {
+    scale: u32,
+    filled: Vec<(i64, V)>,
+    last: Option<(i64, V)>,
+}
+
+/// The widest cells that are read back: 2^40 units.
+const MAX_SCALE: u32 = 40;
+
+impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> TryFrom<Stored<V>>
+    for Cells<V, UNIT_MS, MAX>
+{
+    type Error = &'static str;
+
+    fn try_from(Stored { scale, filled, last }: Stored<V>) -> Result<Self, &'static str> {
+        let is_good = |(index, _): &(i64, V)| {
+            let unit = 1i64.checked_shl(scale).unwrap_or(i64::MAX).saturating_mul(UNIT_MS);
+            is_time(index.saturating_mul(unit))
+        };
+        if scale > MAX_SCALE
+            || filled.len() > MAX
+            || !filled.iter().chain(&last).all(is_good)
+            || !ascends(filled.iter().map(|(index, _)| index))
+        {
+            return Err("cells in order");
+        }
+        Ok(Cells { scale, filled, last })
+    }
 }
 
 impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, MAX> {

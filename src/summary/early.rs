@@ -1,6 +1,8 @@
 //! The first moments of a worker, in fine cells: how its pools filled.
 
 use super::Merge;
+use super::codec::{ascends, is_time};
+use serde::{Deserialize, Serialize};
 
 /// Width of a cell in milliseconds.
 pub const WIDTH_MS: i64 = 250;
@@ -9,7 +11,7 @@ pub const WIDTH_MS: i64 = 250;
 const MAX_CELLS: usize = 64;
 
 /// What happened in one cell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beginning {
     /// Attempts that got a connection.
     pub connected: u32,
@@ -34,8 +36,21 @@ impl Merge for Beginning {
 ///
 /// A cell that is among the earliest of a union is among the earliest of every part that has it. So which cells are
 /// kept depends on the set of all alone, and what is kept is whole.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<(i64, Beginning)>")]
 pub struct Early(Vec<(i64, Beginning)>);
+
+impl TryFrom<Vec<(i64, Beginning)>> for Early {
+    type Error = &'static str;
+
+    fn try_from(cells: Vec<(i64, Beginning)>) -> Result<Self, &'static str> {
+        let are_times = cells.iter().all(|(index, _)| is_time(index.saturating_mul(WIDTH_MS)));
+        if cells.len() > MAX_CELLS || !are_times || !ascends(cells.iter().map(|(index, _)| index)) {
+            return Err("first moments in order");
+        }
+        Ok(Early(cells))
+    }
+}
 
 impl Early {
     /// Is a cell at `ms` (since the epoch) an early one, so far?

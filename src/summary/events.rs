@@ -2,6 +2,7 @@
 
 use super::Merge;
 use crate::record::error_log::{ErrorLogEvent, Kind};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Most events that are kept, the newest ones: 4,000 reloads of 8 workers. A log with more is of years, or of a nginx
@@ -12,12 +13,31 @@ pub const MAX_EVENTS: usize = 100_000;
 ///
 /// Of more than [`MAX_EVENTS`] the greatest are kept. The greatest of a union are among the greatest of its parts, so
 /// what is kept depends on the set alone.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub struct Events {
     newest: BTreeSet<ErrorLogEvent>,
     is_cut: bool,
     /// What access logs of the same hosts tell of their zone: one moment of each log.
     zones: BTreeSet<(i64, i64)>,
+}
+
+/// The form in which they are stored.
+#[derive(Deserialize)]
+struct Stored {
+    newest: Vec<ErrorLogEvent>,
+    is_cut: bool,
+    zones: BTreeSet<(i64, i64)>,
+}
+
+impl From<Stored> for Events {
+    fn from(Stored { newest, is_cut, zones }: Stored) -> Self {
+        let mut events = Events { newest: BTreeSet::new(), is_cut, zones };
+        for event in newest {
+            events.record(event);
+        }
+        events
+    }
 }
 
 impl Events {

@@ -2,6 +2,7 @@
 
 use super::Merge;
 use hashbrown::{DefaultHashBuilder, HashTable};
+use serde::{Deserialize, Serialize};
 use std::hash::BuildHasher;
 
 /// Most keys that are kept apart; the rest is one sum. Peers are few; values of `--by '$uri'` are chosen by clients.
@@ -20,7 +21,7 @@ pub struct Key<'a> {
 }
 
 /// A key that owns its bytes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct OwnedKey {
     group: Option<Box<[u8]>>,
     peer: Box<[u8]>,
@@ -51,18 +52,52 @@ pub type Entry<V> = (Option<Box<[u8]>>, Box<[u8]>, V);
 /// When there are more than [`MAX_KEYS`] keys, those with the smallest fixed hash are kept and all others are summed up
 /// in one value, the others. Which ones are kept depends on the set of keys alone; a key that is kept was never dropped, so its
 /// value is whole.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Stored<V>", bound(deserialize = "V: Merge + Deserialize<'de>"))]
 pub struct Keys<V> {
+    #[serde(skip)]
     index: HashTable<usize>,
+    #[serde(skip)]
     hasher: DefaultHashBuilder,
     entries: Vec<(OwnedKey, V)>,
     /// The last entry used: consecutive attempts often share their peer.
+    #[serde(skip)]
     last: usize,
     /// Where a key was found, by a few of its bytes: a few dozen peers take turns, and hashing each costs more.
+    #[serde(skip)]
     near: [usize; NEAR],
     /// Keys whose fixed hash is not below this belong to the others.
     limit: u64,
     others: Option<Box<V>>,
+}
+
+/// The form in which they are stored.
+#[derive(Deserialize)]
+struct Stored<V> {
+    entries: Vec<(OwnedKey, V)>,
+    limit: u64,
+    others: Option<Box<V>>,
+}
+
+impl<V: Merge> TryFrom<Stored<V>> for Keys<V> {
+    type Error = &'static str;
+
+    fn try_from(Stored { entries, limit, others }: Stored<V>) -> Result<Self, &'static str> {
+        let wrong = "different groups and peers";
+        if entries.len() > 2 * MAX_KEYS {
+            return Err(wrong);
+        }
+        let mut all = Keys { limit, others, ..Keys::default() };
+        for (key, value) in entries {
+            let key = key.as_key();
+            let is_cut = key.peer.len() > MAX_NAME || key.group.is_some_and(|g| g.len() > MAX_NAME);
+            if is_cut || fixed_hash(key) >= limit || all.look_up(key).is_some() {
+                return Err(wrong);
+            }
+            *all.insert(key) = value;
+        }
+        Ok(all)
+    }
 }
 
 impl<V> Default for Keys<V> {
@@ -187,6 +222,11 @@ impl<V: Merge> Keys<V> {
     /// [`Keys::sorted`] keeps.
     pub fn iter(&self) -> impl Iterator<Item = (Key<'_>, &V)> {
         self.entries.iter().map(|(key, value)| (key.as_key(), value))
+    }
+
+    /// The sum of the others, as far as there are any by now.
+    pub fn others(&self) -> Option<&V> {
+        self.others.as_deref()
     }
 
     /// Keys and values in the order of the keys, and the sum of the others.

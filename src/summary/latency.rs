@@ -2,6 +2,7 @@
 
 use super::Merge;
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Values above count as this: one hour, in milliseconds.
 pub const MAX_MS: u64 = 3_600_000;
@@ -23,7 +24,8 @@ const FEW: usize = 48;
 ///
 /// Holds count, sum and maximum exactly, and the values to the precision of an `HdrHistogram` with fixed bounds, which
 /// makes merging exact: the same values give the same percentiles in any order and any split.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct LatencySummary {
     count: u64,
     sum: u64,
@@ -34,6 +36,36 @@ pub struct LatencySummary {
     few: Vec<(u32, u64)>,
     /// The same values, once they are too many for that.
     many: Option<Box<Histogram<u64>>>,
+}
+
+/// The form in which it is stored: the upper ends of cells that hold values, and how many.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    sum: u64,
+    max: u32,
+    cells: Vec<(u32, u64)>,
+}
+
+impl Serialize for LatencySummary {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let cells = self.cells();
+        let cells = cells.map(|(end, times)| (u32::try_from(end).unwrap_or(u32::MAX), times));
+        Stored { sum: self.sum, max: self.max, cells: cells.collect() }.serialize(serializer)
+    }
+}
+
+impl TryFrom<Stored> for LatencySummary {
+    type Error = &'static str;
+
+    fn try_from(Stored { sum, max, cells }: Stored) -> Result<Self, &'static str> {
+        let mut summary = LatencySummary { sum, max, ..LatencySummary::default() };
+        for (end, times) in cells {
+            let count = summary.count.checked_add(times).filter(|_| times > 0);
+            summary.count = count.ok_or("a distribution of times")?;
+            summary.add(end, times);
+        }
+        Ok(summary)
+    }
 }
 
 impl LatencySummary {
@@ -104,6 +136,12 @@ impl LatencySummary {
             Some(histogram) => histogram.count_at(u64::from(ms)),
             None => self.few.iter().find(|&&(value, _)| value == ms).map_or(0, |&(_, times)| times),
         }
+    }
+
+    /// How many values are at most this one, or in its cell: exact for values up to 255 ms, within 1 % above.
+    pub fn count_up_to(&self, ms: u32) -> u64 {
+        let end = Self::cell_end(u64::from(ms));
+        self.cells().take_while(|(cell, _)| *cell <= end).map(|(_, times)| times).sum()
     }
 
     /// The upper ends of the cells that hold values, with their counts; ascending. A cell may come twice in a row.

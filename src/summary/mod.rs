@@ -8,6 +8,7 @@
 
 pub mod burst;
 pub mod cells;
+pub mod codec;
 pub mod early;
 pub mod events;
 pub mod keys;
@@ -21,9 +22,11 @@ pub mod timeline;
 pub mod workers;
 
 use burst::{Begun, Bursts, Refusals};
+use codec::is_time;
 use events::Events;
 use keys::{Key, Keys};
 use peer::PeerSummary;
+use serde::{Deserialize, Serialize};
 use serials::Serials;
 use workers::Workers;
 
@@ -34,7 +37,7 @@ pub trait Merge: Default {
 }
 
 /// What became of the lines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineCounts {
     /// Bytes read, after decompression.
     pub bytes: u64,
@@ -68,7 +71,8 @@ impl Merge for LineCounts {
 }
 
 /// The span of time of the matched lines, in milliseconds since the epoch, both ends included.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Option<(i64, i64)>")]
 pub struct Span(Option<(i64, i64)>);
 
 impl Span {
@@ -81,6 +85,15 @@ impl Span {
     /// First and last moment.
     pub fn get(self) -> Option<(i64, i64)> {
         self.0
+    }
+}
+
+impl TryFrom<Option<(i64, i64)>> for Span {
+    type Error = &'static str;
+
+    fn try_from(span: Option<(i64, i64)>) -> Result<Self, &'static str> {
+        let is_good = |(from, to)| is_time(from) && is_time(to) && from <= to;
+        if span.is_none_or(is_good) { Ok(Span(span)) } else { Err("a span of time") }
     }
 }
 
@@ -98,7 +111,7 @@ impl Merge for Span {
 const MAX_DETAILED: usize = 200;
 
 /// Everything that is kept of a log.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Line accounting.
     pub lines: LineCounts,

@@ -7,9 +7,10 @@ use super::serials::{Started, Starts};
 use super::sizes::{Sent, Sizes};
 use super::timeline::{Cell, Timeline};
 use crate::record::attempt::{Attempt, Outcome};
+use serde::{Deserialize, Serialize};
 
 /// What is kept of the attempts at one peer.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PeerSummary {
     /// Tries.
     pub attempts: u64,

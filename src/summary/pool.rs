@@ -4,7 +4,9 @@
 //! at a time, also over HTTP/2 and gRPC. So a worker opened at least as many connections to a peer as it ever had
 //! attempts in flight there.
 
+use super::codec::ascends;
 use super::{Merge, Span};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -20,14 +22,22 @@ const MAX_CELLS: i64 = 256;
 pub const SLACK_MS: i64 = 2;
 
 /// A worker: the log that it writes and its `$pid`, if that is logged.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(Arc<str>, Option<u64>)")]
 pub struct Worker {
     /// The log's name.
     pub log: Arc<str>,
     /// `$pid`
     pub pid: Option<u64>,
     /// The same in every process. It orders workers, and decides which ones stay when there are too many.
+    #[serde(skip)]
     pub(super) hash: u64,
+}
+
+impl From<(Arc<str>, Option<u64>)> for Worker {
+    fn from((log, pid): (Arc<str>, Option<u64>)) -> Self {
+        Worker::new(&log, pid)
+    }
 }
 
 impl Worker {
@@ -84,14 +94,36 @@ impl Recent {
 }
 
 /// The pools of one peer: one per worker.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "StoredPools")]
 pub struct Pools {
     /// In the order of the workers' hashes.
     workers: Vec<(Worker, Pool)>,
     /// The last one used.
+    #[serde(skip)]
     last: usize,
     /// Workers whose hash is not below this are not kept.
     limit: u64,
+}
+
+/// The form in which they are stored.
+#[derive(Deserialize)]
+struct StoredPools {
+    workers: Vec<(Worker, Pool)>,
+    limit: u64,
+}
+
+impl TryFrom<StoredPools> for Pools {
+    type Error = &'static str;
+
+    fn try_from(StoredPools { workers, limit }: StoredPools) -> Result<Self, &'static str> {
+        let are_below = workers.last().is_none_or(|(worker, _)| worker.hash < limit);
+        let in_order = ascends(workers.iter().map(|(worker, _)| worker.hash));
+        if workers.len() > MAX_WORKERS || !are_below || !in_order {
+            return Err("pools in order");
+        }
+        Ok(Pools { workers, last: 0, limit })
+    }
 }
 
 impl Default for Pools {
@@ -169,7 +201,7 @@ pub struct Flight {
 }
 
 /// Changes within a cell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Change {
     /// Attempts that came into flight, less those that ended.
     net: i64,
@@ -178,7 +210,8 @@ struct Change {
 }
 
 /// Attempts of one worker at one peer.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "StoredPool")]
 pub struct Pool {
     /// First and last start of an attempt.
     pub starts: Span,
@@ -192,6 +225,43 @@ pub struct Pool {
     scale: u32,
     /// Those in which something changed.
     cells: BTreeMap<i64, Change>,
+}
+
+/// The form in which a pool is stored.
+#[derive(Deserialize)]
+struct StoredPool {
+    starts: Span,
+    connected: u64,
+    new_certain: u64,
+    span: Span,
+    scale: u32,
+    cells: BTreeMap<i64, Change>,
+}
+
+/// No cell changes by more: it would take years.
+const MAX_CHANGE: u64 = 1 << 48;
+
+impl TryFrom<StoredPool> for Pool {
+    type Error = &'static str;
+
+    fn try_from(stored: StoredPool) -> Result<Self, &'static str> {
+        let StoredPool { starts, connected, new_certain, span, scale, cells } = stored;
+        let wrong = "attempts in flight";
+        let (from, to) = match span.get() {
+            Some((from, to)) if scale < i64::BITS => (from >> scale, to >> scale),
+            None if scale == 0 && cells.is_empty() => (0, 0),
+            _ => return Err(wrong),
+        };
+        let new = cells.values().try_fold(0u64, |sum, cell| sum.checked_add(cell.new));
+        if to - from >= MAX_CELLS
+            || !cells.keys().all(|index| (from..=to).contains(index))
+            || !cells.values().all(|cell| cell.net.unsigned_abs() <= MAX_CHANGE)
+            || new.is_none_or(|new| new > new_certain)
+        {
+            return Err(wrong);
+        }
+        Ok(Pool { starts, connected, new_certain, span, scale, cells })
+    }
 }
 
 impl Pool {

@@ -1,7 +1,9 @@
 //! Sets of serial numbers that merge, and counting in them.
 
 use super::Merge;
+use super::codec::ascends;
 use hashbrown::{DefaultHashBuilder, HashMap};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// Numbers of one page.
@@ -15,20 +17,75 @@ const MAX_PAGES: usize = 16_384;
 const FEW: usize = 200;
 
 /// A set of serial numbers, in pages that are lists while sparse and bitmaps when dense.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct SerialSet {
+    #[serde(skip)]
     index: HashMap<u64, usize, DefaultHashBuilder>,
     pages: Vec<(u64, Page)>,
     /// The page used last: clients of a time have numbers of a time.
+    #[serde(skip)]
     last: usize,
     /// There were more than [`MAX_PAGES`] pages, so all were let go.
     overflown: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "StoredPage")]
 enum Page {
     Few(Vec<u16>),
-    Many(Box<[u64; 64]>),
+    Many(#[serde(serialize_with = "as_slice")] Box<[u64; 64]>),
+}
+
+/// Arrays of this length are nothing that serde knows.
+#[expect(clippy::borrowed_box, reason = "what serde calls it with")]
+fn as_slice<S: Serializer>(bits: &Box<[u64; 64]>, serializer: S) -> Result<S::Ok, S::Error> {
+    bits.as_slice().serialize(serializer)
+}
+
+/// The form in which a page is stored.
+#[derive(Deserialize)]
+enum StoredPage {
+    Few(Vec<u16>),
+    Many(Box<[u64]>),
+}
+
+impl TryFrom<StoredPage> for Page {
+    type Error = &'static str;
+
+    fn try_from(page: StoredPage) -> Result<Self, &'static str> {
+        let wrong = "a page of serial numbers";
+        match page {
+            StoredPage::Few(list) => {
+                let fits = list.last().is_none_or(|last| u64::from(*last) < PAGE);
+                let is_good = fits && list.len() <= FEW && ascends(list.iter());
+                if is_good { Ok(Page::Few(list)) } else { Err(wrong) }
+            }
+            StoredPage::Many(bits) => bits.try_into().map(Page::Many).map_err(|_| wrong),
+        }
+    }
+}
+
+/// The form in which a set is stored.
+#[derive(Deserialize)]
+struct Stored {
+    pages: Vec<(u64, Page)>,
+    overflown: bool,
+}
+
+impl TryFrom<Stored> for SerialSet {
+    type Error = &'static str;
+
+    fn try_from(Stored { pages, overflown }: Stored) -> Result<Self, &'static str> {
+        let index: HashMap<u64, usize, DefaultHashBuilder> =
+            pages.iter().enumerate().map(|(at, (number, _))| (*number, at)).collect();
+        let most = if overflown { 0 } else { MAX_PAGES };
+        let fit = pages.iter().all(|(number, _)| *number <= u64::MAX / PAGE);
+        if pages.len() > most || index.len() != pages.len() || !fit {
+            return Err("pages of serial numbers");
+        }
+        Ok(SerialSet { index, pages, last: 0, overflown })
+    }
 }
 
 impl Page {

@@ -9,6 +9,7 @@ use super::Merge;
 use super::cells::Cells;
 pub use super::serial_set::{SerialSet, Union};
 use hashbrown::{DefaultHashBuilder, HashMap};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Most cells of a worker's clocks: half a second a cell over 8 minutes, 21 minutes a cell over 30 days.
@@ -18,7 +19,7 @@ const MAX_CELLS: usize = 2048;
 pub type Starts = Cells<Started, 1, MAX_CELLS>;
 
 /// Attempts that started in one cell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
     /// Reused or new.
     pub undecided: u64,
@@ -44,7 +45,7 @@ impl Merge for Started {
 }
 
 /// Clients that were accepted in one cell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
     /// The largest number among them.
     pub newest: u64,
@@ -86,7 +87,7 @@ pub struct Seen {
 }
 
 /// What is kept of one worker, or of one log where `$pid` is not logged.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counter {
     /// Numbers that clients had.
     pub clients: SerialSet,
@@ -147,7 +148,7 @@ impl Merge for Counter {
 }
 
 /// The smallest number seen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Smallest<T = u64>(Option<T>);
 
 impl<T: Ord + Copy> Smallest<T> {
@@ -179,12 +180,40 @@ const FEW_WORKERS: usize = 16;
 const MAX_WORKERS: usize = 2000;
 
 /// All workers, by the log that they write and their `$pid`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Serials {
+    #[serde(skip)]
     index: HashMap<(Arc<str>, Option<u64>), usize, DefaultHashBuilder>,
     counters: Vec<(Arc<str>, Option<u64>, Counter)>,
+    #[serde(skip)]
     last: usize,
     overflown: bool,
+}
+
+/// The form in which they are stored.
+#[derive(Deserialize)]
+struct Stored {
+    counters: Vec<(Arc<str>, Option<u64>, Counter)>,
+    overflown: bool,
+}
+
+impl TryFrom<Stored> for Serials {
+    type Error = &'static str;
+
+    fn try_from(stored: Stored) -> Result<Self, &'static str> {
+        let most = if stored.overflown { 0 } else { MAX_WORKERS };
+        let mut all = Serials { overflown: stored.overflown, ..Serials::default() };
+        let count = stored.counters.len();
+        for (log, pid, counter) in stored.counters {
+            all.index.insert((Arc::clone(&log), pid), all.counters.len());
+            all.counters.push((log, pid, counter));
+        }
+        if count > most || all.index.len() != count {
+            return Err("counters of different workers");
+        }
+        Ok(all)
+    }
 }
 
 impl Serials {

@@ -1,6 +1,8 @@
 //! How many bytes attempts sent to a peer: over HTTP/2 and gRPC a new connection sends a preface besides the request.
 
 use super::Merge;
+use super::codec::ascends;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Attempts that sent more carry a body, whose size tells nothing.
@@ -10,7 +12,7 @@ pub const MAX_BYTES: u64 = 4095;
 const MAX_SIZES: usize = 256;
 
 /// Attempts that sent the same number of bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
     /// Reused or new.
     pub undecided: u64,
@@ -27,11 +29,32 @@ impl Merge for Sent {
 
 /// Connected attempts by `$upstream_bytes_sent`. With too many sizes nothing is kept: whether there are too many depends
 /// on the set of sizes alone, so any order and split ends the same.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Sizes {
     /// In the order of the sizes.
     sizes: Vec<(u64, Sent)>,
     too_many: bool,
+}
+
+/// The form in which they are stored.
+#[derive(Deserialize)]
+struct Stored {
+    sizes: Vec<(u64, Sent)>,
+    too_many: bool,
+}
+
+impl TryFrom<Stored> for Sizes {
+    type Error = &'static str;
+
+    fn try_from(Stored { sizes, too_many }: Stored) -> Result<Self, &'static str> {
+        let most = if too_many { 0 } else { MAX_SIZES };
+        let is_small = sizes.last().is_none_or(|(bytes, _)| *bytes <= MAX_BYTES);
+        if sizes.len() > most || !is_small || !ascends(sizes.iter().map(|(bytes, _)| bytes)) {
+            return Err("sizes in order");
+        }
+        Ok(Sizes { sizes, too_many })
+    }
 }
 
 impl Sizes {

@@ -2,6 +2,7 @@
 
 use super::Merge;
 use super::cells::Cells;
+use serde::{Deserialize, Serialize};
 
 /// Most cells of one timeline. At one second a cell this is 34 minutes of traffic; a day takes cells of 64 s.
 pub const MAX_CELLS: usize = 2048;
@@ -10,7 +11,7 @@ pub const MAX_CELLS: usize = 2048;
 pub type Timeline = Cells<Cell, 1000, MAX_CELLS>;
 
 /// What happened in one cell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
     /// Attempts.
     pub attempts: u64,

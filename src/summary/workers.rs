@@ -7,6 +7,7 @@ use super::pool::Worker;
 use super::serials::Smallest;
 use super::{Merge, Span};
 use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
 
 /// Most workers that are kept: those of 8,000 reloads of 8 workers.
 pub const MAX_WORKERS: usize = 1 << 16;
@@ -15,7 +16,7 @@ pub const MAX_WORKERS: usize = 1 << 16;
 pub const MAX_EARLY: usize = 1 << 12;
 
 /// What is kept of one worker.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Life {
     /// Lines.
     pub lines: u64,
@@ -81,18 +82,57 @@ impl Merge for Life {
 ///
 /// Of more than [`MAX_WORKERS`] those with the smallest hash are kept, and of more than [`MAX_EARLY`] the first moments
 /// of those. Which ones depends on the set of workers alone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Workers {
+    #[serde(skip)]
     index: HashTable<usize>,
     lives: Vec<(Worker, Life)>,
     /// The last one used.
+    #[serde(skip)]
     last: usize,
     /// Workers whose hash is not below this are not kept.
     limit: u64,
     /// Those whose hash is not below this keep no first moments.
     early_limit: u64,
     /// Workers that may have first moments.
+    #[serde(skip)]
     early: usize,
+}
+
+/// The form in which they are stored.
+#[derive(Deserialize)]
+struct Stored {
+    lives: Vec<(Worker, Life)>,
+    limit: u64,
+    early_limit: u64,
+}
+
+impl TryFrom<Stored> for Workers {
+    type Error = &'static str;
+
+    fn try_from(Stored { lives, limit, early_limit }: Stored) -> Result<Self, &'static str> {
+        let wrong = "lives of different workers";
+        if lives.len() > 2 * MAX_WORKERS {
+            return Err(wrong);
+        }
+        let mut all = Workers { limit, early_limit, ..Workers::default() };
+        for (worker, mut life) in lives {
+            let known = all.lives.len();
+            if !all.keeps_early(&worker) {
+                life.early = Early::default();
+            }
+            // Within these bounds nothing is cut, so what is new is the last one.
+            match all.of(&worker) {
+                Some(own) => *own = life,
+                None => return Err(wrong),
+            }
+            if all.lives.len() == known {
+                return Err(wrong);
+            }
+        }
+        Ok(all)
+    }
 }
 
 impl Default for Workers {

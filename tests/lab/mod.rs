@@ -20,7 +20,7 @@ pub(crate) mod judge;
 pub(crate) mod load;
 pub(crate) mod nginx;
 pub(crate) mod record;
-mod rng;
+pub(crate) mod rng;
 pub(crate) mod scenarios;
 pub(crate) mod site;
 pub(crate) mod tls;

@@ -276,7 +276,7 @@ fn has_open(pid: u32, path: &Path) -> bool {
 }
 
 /// Sends a signal to a process we started. The shell's own `kill` is everywhere, the command is not.
-fn signal(pid: u32, name: &str) {
+pub(crate) fn signal(pid: u32, name: &str) {
     let status = Command::new("sh").arg("-c").arg(format!("kill -s {name} {pid}")).status();
     assert!(status.is_ok_and(|s| s.success()) || !is_running(pid), "kill -s {name} {pid} failed");
 }

@@ -9,7 +9,7 @@ use crate::analysis::report::*;
 mod evidence;
 mod warmup;
 pub(super) use evidence::evidence;
-pub(super) use warmup::warmup;
+pub(in crate::render) use warmup::warmup;
 use warmup::{any_history, any_warmup};
 
 /// The reports of the golden files, by name.
@@ -47,7 +47,7 @@ fn small() -> Report {
 }
 
 /// Most of what a report can hold: an estimate, certainty, failures, a unix socket, an upstream without a name.
-pub(super) fn mixed() -> Report {
+pub(in crate::render) fn mixed() -> Report {
     let mut app =
         stats(1_234_567, (310_000, 880_000), rate(Some(0.412), 0.4, 0.431, "connect_time serial"));
     (app.failed, app.no_live, app.stale) = (1_234, 34, 12);
@@ -227,7 +227,7 @@ fn finding(
 }
 
 /// Any report: numbers that need not fit each other, and texts of the worst kind.
-pub(super) fn any_report() -> impl Strategy<Value = Report> {
+pub(in crate::render) fn any_report() -> impl Strategy<Value = Report> {
     (
         any_input(),
         option::of(prop_oneof![any::<(i64, i64)>(), Just((1_795_225_542_881, 1_795_225_642_881))]),

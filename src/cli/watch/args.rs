@@ -1,0 +1,159 @@
+//! Arguments of `keepwarm watch` as typed.
+
+use crate::cli::args::FormatArgs;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Arguments of `keepwarm watch`.
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Rates are those of the last minute, 5 minutes and hour (--window); alerts are
+judged by the first of these. A rate that cannot be known alerts nobody: the upper
+end of its interval must be under the limit. No traffic is no alert.
+
+Alerts, besides reuse under --min-hit-rate:
+  never_warmed     a reload's warm-up takes
+                   longer than --warmup-grace
+  connect_p95      slow connects
+  port_exhaustion  so many new connections
+                   to a peer that ports run out
+  failed_connects  connects fail
+  silent_source    a log that had lines has none
+  not_matching     most lines do not fit
+
+Examples:
+  keepwarm watch /var/log/nginx/access.log
+  keepwarm watch /var/log/nginx --state /var/lib/keepwarm/state
+  keepwarm watch --syslog udp:127.0.0.1:5140
+  keepwarm watch access.log --once 5m
+
+Exit status:
+  0  ended by SIGINT or SIGTERM, or at the
+     end of a pipe; with --once: no alert
+  1  with --once or a pipe: an alert
+  2  wrong usage, or nothing can be read"
+)]
+pub struct WatchArgs {
+    /// Logs to follow: files (they need not exist yet), folders, patterns such as '/var/log/nginx/*.log', or - for stdin
+    ///
+    /// They are followed through rotation, and read from their end; files that appear later from their beginning.
+    /// Without any, stdin is read if something is piped in.
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<String>,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the type says it")]
+    pub format: FormatArgs,
+
+    /// Listen for syslog: udp:ADDRESS:PORT or unix:PATH, as nginx's `access_log syslog:server=...` sends it
+    ///
+    /// May be given several times. Lines of nginx's error log may come there too.
+    #[arg(long, value_name = "udp:ADDR|unix:PATH", help_heading = "Reading")]
+    pub syslog: Vec<String>,
+
+    /// nginx's error log, followed too: it tells of reloads if it is of level notice
+    #[arg(long, value_name = "PATH", help_heading = "Reading")]
+    pub error_log: Vec<String>,
+
+    /// Read what is in the files already, too
+    #[arg(long, help_heading = "Reading")]
+    pub from_start: bool,
+
+    /// Go on from this file after a restart, and write it every few seconds: no line is lost or counted twice
+    ///
+    /// It holds how far each file was read, and all counts of that moment. What came by syslog or a pipe meanwhile is
+    /// lost.
+    #[arg(long, value_name = "FILE", help_heading = "Reading")]
+    pub state: Option<PathBuf>,
+
+    /// Windows of time to show; alerts are judged by the first one
+    #[arg(long, value_name = "TIME,...", value_delimiter = ',', help_heading = "Windows")]
+    pub window: Vec<String>,
+
+    /// Alert if reuse is surely under this percentage [default: 70]
+    #[arg(long, value_name = "PERCENT", help_heading = "Alerts")]
+    pub min_hit_rate: Option<f64>,
+
+    /// Do not judge upstreams with fewer attempts in the window [default: 100]
+    #[arg(long, value_name = "N", help_heading = "Alerts")]
+    pub min_attempts: Option<u64>,
+
+    /// A limit must be passed for so long before an alert [default: 60s]
+    #[arg(long = "for", value_name = "TIME", help_heading = "Alerts")]
+    pub for_time: Option<String>,
+
+    /// How long pools may take to fill after a reload, before low reuse is an alert [default: 60s]
+    #[arg(long, value_name = "TIME", help_heading = "Alerts")]
+    pub warmup_grace: Option<String>,
+
+    /// Alert if 5 % of connects take longer [default: not watched]
+    #[arg(long, value_name = "TIME", help_heading = "Alerts")]
+    pub max_connect_p95: Option<String>,
+
+    /// Alert if more of the attempts fail to connect [default: not watched]
+    #[arg(long, value_name = "PERCENT", help_heading = "Alerts")]
+    pub max_failed: Option<f64>,
+
+    /// Alert if a source that had lines has none for so long [default: 5m]
+    #[arg(long, value_name = "TIME", help_heading = "Alerts")]
+    pub silence: Option<String>,
+
+    /// Run this for each alert, and when it is over: the alert as JSON on stdin, 30 s at most
+    ///
+    /// The arguments are split as a shell does it, but no shell runs. May be given several times.
+    #[arg(long, value_name = "CMD", help_heading = "Alerts")]
+    pub exec: Vec<String>,
+
+    /// POST each alert as JSON to this URL, and again for 10 minutes if it is not taken
+    ///
+    /// May be given several times.
+    #[arg(long, value_name = "URL", help_heading = "Alerts")]
+    pub webhook: Vec<String>,
+
+    /// Append each alert as a line of JSON to this file; - for stdout
+    #[arg(long, value_name = "FILE", help_heading = "Alerts")]
+    pub alerts: Option<PathBuf>,
+
+    /// Watch for so long, say what is wrong, and end: for cron and monitoring
+    #[arg(long, value_name = "TIME", help_heading = "Running")]
+    pub once: Option<String>,
+
+    /// Where there is no screen: write a line per upstream so often [default: the first window]
+    #[arg(long, value_name = "TIME", help_heading = "Output")]
+    pub every: Option<String>,
+
+    /// No live table, though stdout be a terminal: a line per upstream instead
+    #[arg(long, help_heading = "Output")]
+    pub no_tui: bool,
+
+    /// Serve /metrics for Prometheus, /healthz and /report.json at this address, such as 127.0.0.1:9145
+    #[arg(long, value_name = "ADDR", help_heading = "Output")]
+    pub listen: Option<String>,
+
+    /// Write the metrics to this file each second, for `node_exporter`'s textfile collector
+    #[arg(long, value_name = "FILE.prom", help_heading = "Output")]
+    pub textfile: Option<PathBuf>,
+
+    /// Settings as TOML, in which limits can be given for single upstreams; options of the command line go before it
+    ///
+    /// SIGHUP reads its limits again.
+    #[arg(long, value_name = "FILE", help_heading = "Running")]
+    pub config: Option<PathBuf>,
+
+    /// Print the settings as a configuration file, and end
+    #[arg(long, help_heading = "Running")]
+    pub print_config: bool,
+
+    /// Threads that fold lines [default: one per core, 4 at most]
+    #[arg(short = 'j', long, value_name = "N", help_heading = "Running")]
+    pub threads: Option<usize>,
+
+    /// How often the state is written, for tests
+    #[arg(long, value_name = "TIME", hide = true)]
+    pub save_every: Option<String>,
+
+    /// Say nothing on stderr but errors and alerts
+    #[arg(short, long, help_heading = "Running")]
+    pub quiet: bool,
+}

@@ -1,0 +1,321 @@
+//! The tick of a live run: takes what the threads counted, looks at the windows, tells of alerts, shows and stores.
+#![expect(clippy::disallowed_methods, reason = "the clock of a live run")]
+
+use super::args::WatchArgs;
+use super::output::{self, Output, View};
+use super::publish::{Moment, Publisher};
+use super::said::Said;
+use super::settings::{Settings, milliseconds};
+use super::signals::Signals;
+use super::sources::now_ms;
+use super::state::{self, State};
+use super::tell::Tell;
+use super::watched::Watched;
+use super::windows::Windows;
+use crate::analysis::Policy;
+use crate::cli::Exit;
+use crate::cli::message::Messages;
+use crate::error::{Error, ErrorKind, Result};
+use crate::live::alert::{Event, RuleSet, Rules, Seen};
+use crate::pipeline::live::{Handed, Threads};
+use crate::units;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The time from one look at the windows to the next.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How soon a signal is heard.
+const STEP: Duration = Duration::from_millis(50);
+
+/// A state is stored so often, or less often where that takes long.
+const SAVE: Duration = Duration::from_secs(5);
+const SAVE_TIMES: u32 = 20;
+
+/// Everything that one tick needs of the one before.
+pub(super) struct Coordinator {
+    settings: Settings,
+    config: Option<WatchArgs>,
+    rules: RuleSet,
+    policy: Policy,
+    state: State,
+    windows: Windows,
+    watched: Watched,
+    output: Output,
+    publisher: Publisher,
+    tell: Tell,
+    said: Said,
+    every: Duration,
+    once: Option<Duration>,
+    shown: Instant,
+    saved: Option<Instant>,
+    save_every: Duration,
+    least_save: Duration,
+    trouble: Option<String>,
+    signals: Signals,
+}
+
+impl Coordinator {
+    /// # Errors
+    /// A setting makes no sense, or where alerts and metrics go can't be opened.
+    pub(super) fn new(
+        args: &WatchArgs,
+        settings: Settings,
+        policy: Policy,
+        state: State,
+    ) -> Result<Self> {
+        let mut rules = settings.rules()?;
+        let mut times = settings.window_times()?;
+        let once = args.once.as_deref().map(|text| milliseconds("--once", text)).transpose()?;
+        if let Some(once) = once {
+            // All of the time is judged, when it is over.
+            let span_ms = i64::try_from(once).unwrap_or(i64::MAX);
+            times = vec![(args.once.clone().unwrap_or_default(), span_ms)];
+            let limits = rules.upstreams.values_mut().chain([&mut rules.defaults]);
+            limits.for_each(|limits| limits.for_s = 0);
+        }
+        let first_ms = times.first().and_then(|(_, ms)| u64::try_from(*ms).ok()).unwrap_or(60_000);
+        let every =
+            settings.every.map_or_else(|| Duration::from_millis(first_ms), Duration::from_secs);
+        let none = || Error::new(ErrorKind::Usage, "windows: expected at least one");
+        let windows = Windows::new(times, &policy).ok_or_else(none)?;
+        let least_save = args.save_every.as_deref().map_or(Ok(SAVE), |text| {
+            milliseconds("--save-every", text).map(Duration::from_millis)
+        })?;
+        Ok(Coordinator {
+            publisher: Publisher::start(&settings)?,
+            tell: Tell::start(&settings)?,
+            signals: Signals::new()?,
+            settings,
+            config: args.config.is_some().then(|| args.clone()),
+            rules,
+            policy,
+            state,
+            windows,
+            watched: Watched::default(),
+            // Last, as it takes the screen.
+            output: Output::new(args.no_tui || once.is_some()),
+            said: Said::default(),
+            every,
+            once: once.map(Duration::from_millis),
+            shown: Instant::now(),
+            saved: None,
+            save_every: least_save,
+            least_save,
+            trouble: None,
+        })
+    }
+
+    /// Ticks until the run ends.
+    ///
+    /// # Errors
+    /// Nothing can be shown any more.
+    pub(super) fn run(&mut self, threads: &Threads, messages: &mut Messages) -> Result<Exit> {
+        if let Some((listens, warning)) = self.publisher.listens() {
+            messages.note(&listens);
+            if let Some(warning) = warning {
+                messages.warning(&warning);
+            }
+        }
+        let begin = Instant::now();
+        let tick = TICK.min(self.least_save);
+        // The first state is stored at once: until then a restart knows of nothing.
+        let mut next = begin + STEP;
+        loop {
+            let ends = self.wait(begin, next, threads);
+            next = (next + tick).max(Instant::now());
+            if ends {
+                threads.finish();
+            }
+            if self.signals.read_again() {
+                self.read_again(messages);
+            }
+            let goes_on = self.tick(threads, messages, ends)?;
+            if ends || !goes_on {
+                self.tell.stop().iter().for_each(|text| messages.warning(text));
+                return self.end(threads, messages);
+            }
+        }
+    }
+
+    /// Waits for the next tick. True: it is the last one.
+    fn wait(&self, begin: Instant, next: Instant, threads: &Threads) -> bool {
+        loop {
+            let is_over = self.signals.end()
+                || threads.is_over()
+                || self.once.is_some_and(|once| begin.elapsed() >= once);
+            let now = Instant::now();
+            if is_over || now >= next {
+                return is_over;
+            }
+            std::thread::sleep(STEP.min(next - now));
+        }
+    }
+
+    /// How the run ends: a pipe that is over and a run of limited time judge.
+    fn end(&mut self, threads: &Threads, messages: &Messages) -> Result<Exit> {
+        let lines = units::lines(self.state.totals.lines.lines);
+        messages.note(&format!("{lines} counted since the start"));
+        let judges = self.once.is_some() || threads.is_over();
+        let (lines, unread) = self.watched.lines();
+        // A log may be quiet, but not be missing.
+        let is_missing = self.settings.syslog.is_empty()
+            && !self.watched.names().any(|name| Path::new(name).exists());
+        if judges && lines == unread && (lines > 0 || is_missing) {
+            return Err(Error::new(ErrorKind::Input, "no line could be read"));
+        }
+        let fires = self.state.alerts.firing().next().is_some();
+        Ok(if judges && fires { Exit::Finding } else { Exit::Fine })
+    }
+
+    /// One tick; false: nobody reads what is shown.
+    fn tick(&mut self, threads: &Threads, messages: &mut Messages, is_last: bool) -> Result<bool> {
+        let now = now_ms();
+        for notice in threads.notices() {
+            messages.note(&notice.to_string());
+        }
+        let handed = threads.hand_over();
+        let announced = handed.iter().all(|handed| handed.announced);
+        self.take(handed, now, messages, announced);
+        let is_shown = is_last || self.output.is_screen() || self.shown.elapsed() >= self.every;
+        self.windows.look(&self.state.slices, now, &self.policy, is_last);
+        if self.once.is_none() || is_last {
+            self.alert(now, messages);
+        }
+        let is_due = self.saved.is_none_or(|saved| saved.elapsed() >= self.save_every);
+        if announced && (is_last || is_due) {
+            self.save(messages);
+        }
+        self.publish(threads, messages);
+        if !is_shown {
+            return Ok(true);
+        }
+        self.shown = Instant::now();
+        self.show(threads)
+    }
+
+    fn take(&mut self, handed: Vec<Handed>, now: i64, messages: &mut Messages, announced: bool) {
+        let mut parts = Vec::new();
+        let mut positions = Vec::new();
+        for Handed { part, positions: own, sources, errors, .. } in handed {
+            self.state.totals.add(&part);
+            parts.push(part);
+            positions.extend(own);
+            for error in errors {
+                if self.said.is_news(error.message()) {
+                    messages.error(&error);
+                }
+            }
+            for (name, counts) in sources {
+                if let Some(why) = self.watched.take(name, counts) {
+                    messages.warning(&format!("a line does not fit the format: {why}"));
+                }
+            }
+        }
+        if announced {
+            self.state.positions = positions;
+        }
+        self.state.slices.take(parts, now);
+    }
+
+    fn alert(&mut self, now: i64, messages: &Messages) {
+        let mut seen = Seen::of_reports(&self.windows.first.report, &self.windows.longest().report);
+        seen.sources = self.watched.seen(self.rules.lines.max(1));
+        for event in self.state.alerts.tick(&self.rules, &seen, now) {
+            self.tell.event(&event, now, messages);
+        }
+        for text in self.tell.messages() {
+            if self.said.is_news(&text) {
+                messages.warning(&text);
+            }
+        }
+    }
+
+    fn publish(&mut self, threads: &Threads, messages: &Messages) {
+        let firing: Vec<Event> = self.state.alerts.firing().collect();
+        let slices = &self.state.slices;
+        let moment = Moment {
+            windows: self.windows.iter().map(|window| (&*window.name, &window.report)).collect(),
+            slices,
+            totals: &self.state.totals,
+            sources: self.watched.exposed(&threads.transports(), slices.late()),
+            firing: &firing,
+            sinks: self.tell.counts(),
+            trouble: self.trouble.clone(),
+        };
+        if let Err(error) = self.publisher.publish(moment)
+            && self.said.is_news(error.message())
+        {
+            messages.warning(&format!("--textfile {}; going on without", error.message()));
+        }
+    }
+
+    fn show(&mut self, threads: &Threads) -> Result<bool> {
+        let window = &self.windows.first;
+        let lines = units::lines(window.report.input.lines);
+        let mut head = format!("keepwarm watch: last {}, {lines}", window.name);
+        for other in &self.windows.others {
+            let rate = &other.report.total.hit_rate;
+            let (low, high) = (100.0 * rate.low, 100.0 * rate.high);
+            let _ = write!(head, "; {} {low:.1} - {high:.1} %", other.name);
+        }
+        let transports = threads.transports();
+        let lag: u64 = transports.values().filter_map(|transport| transport.lag).sum();
+        if lag > 0 {
+            let _ = write!(head, "; {} bytes behind", units::thousands(lag));
+        }
+        let dropped: u64 = transports.values().map(|transport| transport.dropped).sum();
+        if dropped > 0 {
+            let _ = write!(head, "; {} datagrams lost", units::thousands(dropped));
+        }
+        let alerts: Vec<String> =
+            self.state.alerts.firing().map(|event| super::tell::said(&event)).collect();
+        let view =
+            View { head: &head, alerts: &alerts, report: &window.report, to_ms: window.to_ms };
+        match self.output {
+            Output::Screen => output::draw(&view).map(|()| true),
+            Output::Lines => output::lines(&view),
+        }
+    }
+
+    fn save(&mut self, messages: &Messages) {
+        let Some(path) = &self.settings.state else { return };
+        let begin = Instant::now();
+        let saved = state::save(path, &self.state);
+        self.trouble = saved.err().map(|error| error.message().to_owned());
+        if let Some(trouble) = &self.trouble
+            && self.said.is_news(trouble)
+        {
+            messages.warning(&format!("{trouble}; going on without"));
+        }
+        self.saved = Some(Instant::now());
+        self.save_every = self.least_save.max(begin.elapsed() * SAVE_TIMES);
+    }
+
+    /// SIGHUP: the limits of the configuration file.
+    fn read_again(&mut self, messages: &mut Messages) {
+        let Some(args) = &self.config else {
+            messages.note("SIGHUP: there is no --config to read again");
+            return;
+        };
+        match Settings::of(args).and_then(|settings| Ok((settings.rules()?, settings))) {
+            Ok((rules, settings)) => {
+                let without_limits = |settings: &Settings| Settings {
+                    limits: Rules::default(),
+                    upstreams: BTreeMap::new(),
+                    silence: 0,
+                    ..settings.clone()
+                };
+                if without_limits(&settings) != without_limits(&self.settings) {
+                    messages
+                        .warning("SIGHUP: limits are read again; other settings need a restart");
+                }
+                self.rules = rules;
+                messages.note("SIGHUP: limits read again");
+            }
+            Err(error) => messages.error(&error),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `keepwarm watch`: live logs, what they tell now, and alerts.
+
+pub(super) mod args;
+mod coordinate;
+mod output;
+mod publish;
+mod said;
+mod settings;
+mod signals;
+mod sources;
+mod state;
+mod tell;
+mod watched;
+mod windows;
+
+use super::Exit;
+use super::choose::Formats;
+use super::message::Messages;
+use crate::analysis::Policy;
+use crate::error::Result;
+use crate::live::alert::Alerts;
+use crate::live::slices::Slices;
+use crate::live::totals::{MAX_SERIES, Totals};
+use crate::pipeline::live;
+use args::WatchArgs;
+use coordinate::Coordinator;
+use settings::Settings;
+use state::State;
+use std::sync::Arc;
+
+/// Threads that fold lines, if nothing is said: one is enough for most hosts.
+const MAX_THREADS: usize = 4;
+
+/// Runs the command.
+///
+/// # Errors
+/// What ends the run.
+pub(super) fn run(args: &WatchArgs, messages: &mut Messages) -> Result<Exit> {
+    let settings = Settings::of(args)?;
+    if args.print_config {
+        super::to_stdout(settings.to_toml()?.as_bytes())?;
+        return Ok(Exit::Fine);
+    }
+    let inputs = sources::names(&settings)?;
+    let format = super::args::FormatArgs {
+        log_format: settings.log_format.clone(),
+        nginx_conf: settings.nginx_conf.clone(),
+    };
+    let formats = Formats::new(&format, &inputs)?;
+    let longest = settings.window_times()?.iter().map(|(_, ms)| *ms).max().unwrap_or_default();
+    let saved = settings.state.as_deref().map(state::load).transpose()?.flatten();
+    let state = saved.unwrap_or_else(|| State {
+        positions: Vec::new(),
+        slices: Slices::new(longest),
+        totals: Totals::new(MAX_SERIES),
+        alerts: Alerts::default(),
+    });
+    let sources = sources::open(&settings, &inputs, &state.positions)?;
+    let count = args.threads.unwrap_or_else(|| {
+        std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS)
+    });
+    let parts = (0..count.max(1)).map(|_| state.slices.part(sources::now_ms())).collect();
+    let policy = Policy {
+        min_hit_rate: settings.limits.min_hit_rate / 100.0,
+        min_attempts: settings.limits.min_attempts,
+        names: formats.upstream_names(),
+        number_takers: formats.number_takers(),
+        utc_offset_seconds: i64::from(jiff::Zoned::now().offset().seconds()),
+        excluded: Arc::default(),
+        ..Policy::default()
+    };
+    let choose = sources::chooser(&formats, &settings, messages.is_quiet());
+    let mut coordinator = Coordinator::new(args, settings.clone(), policy, state)?;
+    live::run(sources, parts, &choose, &sources::now_ms, |threads| {
+        coordinator.run(threads, messages)
+    })?
+}

@@ -1,0 +1,101 @@
+//! What a live run keeps, and the file that it is kept in: counts, and how far files were read for them, are one.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::input::follow::Position;
+use crate::live::alert::Alerts;
+use crate::live::slices::Slices;
+use crate::live::totals::Totals;
+use crate::summary::codec;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// All that goes on after a restart.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct State {
+    pub(super) positions: Vec<Position>,
+    pub(super) slices: Slices,
+    pub(super) totals: Totals,
+    pub(super) alerts: Alerts,
+}
+
+/// Reads a state; none if there is no file yet.
+///
+/// # Errors
+/// The file can't be read, or is no state.
+pub(super) fn load(path: &Path) -> Result<Option<State>> {
+    let name = format!("--state {}", path.display());
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io(&name, &error)),
+    };
+    let state = codec::decode(&bytes);
+    state.map(Some).map_err(|error| {
+        Error::new(ErrorKind::Input, format!("{name}: {}", error.message()))
+            .with_hint(error.hint().unwrap_or_default().to_owned())
+    })
+}
+
+/// Writes a state so that the file is always whole: the old one or the new one.
+///
+/// # Errors
+/// Kind `Io`; the old state stays.
+pub(super) fn save(path: &Path, state: &State) -> Result<()> {
+    let failed = |error: &io::Error| Error::io(format_args!("--state {}", path.display()), error);
+    let bytes = codec::encode(state)?;
+    let temporary = beside(path);
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(&bytes)?;
+        file.sync_data()?;
+        fs::rename(&temporary, path)
+    };
+    write().map_err(|error| {
+        // A full disk must not stay full of half a state.
+        let _ = fs::remove_file(&temporary);
+        failed(&error)
+    })
+}
+
+/// The name under which a file is written before it takes its own.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn empty() -> State {
+        let (slices, totals) = (Slices::new(3_600_000), Totals::new(10));
+        State { positions: Vec::new(), slices, totals, alerts: Alerts::default() }
+    }
+
+    #[test]
+    fn a_state_comes_back_and_a_broken_one_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        assert!(load(&path).unwrap().is_none());
+        save(&path, &empty()).unwrap();
+        assert_eq!(load(&path).unwrap().unwrap().slices, empty().slices);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
+        fs::write(&path, b"nonsense").unwrap();
+        let error = load(&path).unwrap_err();
+        assert!(error.message().contains("--state"), "{error:?}");
+        assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_written_leaves_the_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        save(&path, &empty()).unwrap();
+        fs::create_dir(folder.path().join("state.new")).unwrap();
+        assert!(save(&path, &empty()).is_err());
+        assert!(load(&path).unwrap().is_some());
+    }
+}

@@ -1,0 +1,134 @@
+//! What one fold thread counted since it last handed over.
+
+use super::time::AHEAD_MS;
+use crate::fold::Place;
+use crate::record::error_log::ErrorLogEvent;
+use crate::summary::events::Events;
+use crate::summary::{LineCounts, Merge, Summary};
+use std::collections::BTreeMap;
+
+/// Width of a slice in milliseconds.
+pub const FINE_MS: i64 = 5_000;
+
+/// The start of the slice of this width that a moment lies in; all in milliseconds.
+pub(super) fn start_of(ms: i64, width: i64) -> i64 {
+    // Just above the least number there is no start to give.
+    ms.div_euclid(width).saturating_mul(width)
+}
+
+/// Lines by slices of [`FINE_MS`], each in that of its own time. Made by [`super::slices::Slices::part`].
+///
+/// Bounded by time, not by lines: slices that are older than any window are only kept as one sum.
+#[derive(Debug, Clone)]
+pub struct Part {
+    now_ms: i64,
+    /// Most slices: those of the longest window, and a few more.
+    most: usize,
+    pub(super) slices: BTreeMap<i64, Summary>,
+    /// Lines too old for any window.
+    pub(super) late: Summary,
+    /// Lines from the future.
+    pub(super) ahead: Summary,
+    /// Lines that do not fit, and what is known of lines that nobody folded.
+    pub(super) lines: LineCounts,
+    pub(super) events: Events,
+}
+
+impl Part {
+    pub(super) fn new(now_ms: i64, keep_ms: i64) -> Self {
+        let most = usize::try_from((keep_ms + 2 * AHEAD_MS) / FINE_MS).unwrap_or(usize::MAX);
+        Part {
+            now_ms,
+            most,
+            slices: BTreeMap::new(),
+            late: Summary::default(),
+            ahead: Summary::default(),
+            lines: LineCounts::default(),
+            events: Events::default(),
+        }
+    }
+
+    /// Tells the time, in milliseconds since the epoch. To be called at least every few seconds: lines are from the
+    /// future or not as of this moment, and those that tell no time were written at it.
+    pub fn set_now(&mut self, now_ms: i64) {
+        self.now_ms = now_ms;
+    }
+
+    /// Hands over what was counted, and begins anew.
+    #[must_use]
+    pub fn hand_over(&mut self) -> Part {
+        let fresh = Part {
+            now_ms: self.now_ms,
+            most: self.most,
+            slices: BTreeMap::new(),
+            late: Summary::default(),
+            ahead: Summary::default(),
+            lines: LineCounts::default(),
+            events: Events::default(),
+        };
+        std::mem::replace(self, fresh)
+    }
+
+    /// Adds what is known of the input besides its lines: bytes, and lines that were too long to be folded.
+    pub fn count(&mut self, lines: LineCounts) {
+        self.lines.merge(lines);
+    }
+
+    /// Takes in an event of an error log.
+    pub fn event(&mut self, event: ErrorLogEvent) {
+        self.events.record(event);
+    }
+
+    /// All that was counted, each line once: for totals.
+    pub fn summaries(&self) -> impl Iterator<Item = &Summary> {
+        self.slices.values().chain([&self.late, &self.ahead])
+    }
+
+    /// What became of all lines.
+    pub fn line_counts(&self) -> LineCounts {
+        let mut all = self.lines;
+        self.summaries().for_each(|summary| all.merge(summary.lines));
+        all
+    }
+
+    /// Was nothing counted?
+    pub fn is_empty(&self) -> bool {
+        self.line_counts() == LineCounts::default() && self.events.is_empty()
+    }
+
+    #[cold]
+    fn let_go_of_the_oldest(&mut self) {
+        if let Some((_, oldest)) = self.slices.pop_first() {
+            add_late(&mut self.late, oldest);
+        }
+    }
+}
+
+/// Keeps of lines that no window holds what totals need.
+fn add_late(late: &mut Summary, summary: Summary) {
+    late.lines.merge(summary.lines);
+    late.peers.merge(summary.peers);
+    late.bound_detail();
+}
+
+impl Place for Part {
+    #[inline]
+    fn of(&mut self, ms: Option<i64>) -> &mut Summary {
+        let ms = ms.unwrap_or(self.now_ms);
+        if ms > self.now_ms.saturating_add(AHEAD_MS) {
+            return &mut self.ahead;
+        }
+        let start = start_of(ms, FINE_MS);
+        if self.slices.len() >= self.most && !self.slices.contains_key(&start) {
+            if self.slices.first_key_value().is_some_and(|(oldest, _)| start < *oldest) {
+                return &mut self.late;
+            }
+            self.let_go_of_the_oldest();
+        }
+        self.slices.entry(start).or_default()
+    }
+
+    fn malformed(&mut self) -> &mut LineCounts {
+        &mut self.lines
+    }
+}

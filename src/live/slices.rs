@@ -1,0 +1,163 @@
+//! Lines by slices of their own time, of which windows are made.
+//!
+//! Slices of [`FINE_MS`] for the last [`FINE_FOR_MS`], of [`COARSE_MS`] before that, as far back as the longest window
+//! goes. Lines that come later than that count in the totals only. A line that comes late, but not too late, goes to the
+//! slice of its own time: any order and any split among threads ends in the same windows.
+
+use super::part::{FINE_MS, Part, start_of};
+use super::time::{AHEAD_MS, Newest};
+use crate::record::error_log::ErrorLogEvent;
+use crate::summary::events::Events;
+use crate::summary::{Merge, Summary};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Width of a slice that is older than [`FINE_FOR_MS`], in milliseconds.
+pub const COARSE_MS: i64 = 60_000;
+
+/// Slices stay fine for so long, in milliseconds: for windows of 5 minutes, and for what comes a little late.
+pub const FINE_FOR_MS: i64 = 360_000;
+
+/// The longest window, in milliseconds: six hours.
+pub const MAX_WINDOW_MS: i64 = 6 * 3_600_000;
+
+/// Clocks of hosts differ by up to half a day from UTC, and error logs tell local time: their events are kept so much
+/// longer, in milliseconds.
+const ZONES_MS: i64 = 15 * 3_600_000;
+
+/// All slices that windows are made of. To be stored as they are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Slices {
+    /// By their start. There may be fine slices beside coarse ones of the same time after the clock was set back.
+    fine: BTreeMap<i64, Summary>,
+    coarse: BTreeMap<i64, Summary>,
+    events: Events,
+    newest: Newest,
+    /// How far back slices are kept, in milliseconds.
+    keep_ms: i64,
+    late: u64,
+    ahead: u64,
+}
+
+/// A window of time and what was written in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    /// Its first moment, in milliseconds since the epoch: windows are made of whole slices, so it is up to one slice
+    /// earlier than asked for.
+    pub from_ms: i64,
+    /// The moment it ends at. Clocks differ: there may be lines up to [`AHEAD_MS`] later.
+    pub to_ms: i64,
+    /// Its lines; of those that do not fit no one knows when they were written, so they are in no window.
+    pub summary: Summary,
+}
+
+impl Slices {
+    /// Slices for windows of up to `longest_ms` milliseconds, at most [`MAX_WINDOW_MS`].
+    pub fn new(longest_ms: i64) -> Self {
+        Slices {
+            fine: BTreeMap::new(),
+            coarse: BTreeMap::new(),
+            events: Events::default(),
+            newest: Newest::default(),
+            keep_ms: longest_ms.clamp(COARSE_MS, MAX_WINDOW_MS),
+            late: 0,
+            ahead: 0,
+        }
+    }
+
+    /// An empty part for a thread to count in, at this moment in milliseconds since the epoch.
+    pub fn part(&self, now_ms: i64) -> Part {
+        Part::new(now_ms, self.keep_ms)
+    }
+
+    /// Takes in what threads counted, at this moment in milliseconds since the epoch, and lets go what no window holds
+    /// any more. To be called about once a second, also when there are no parts.
+    pub fn take(&mut self, parts: impl IntoIterator<Item = Part>, now_ms: i64) {
+        let horizon = self.horizon(now_ms);
+        for part in parts {
+            self.late += part.late.lines.lines;
+            self.ahead += part.ahead.lines.lines;
+            self.events.merge(part.events);
+            for (start, summary) in part.slices {
+                // A slice whose lines tell no time was written when its part was open.
+                let newest = summary.span.get().map_or(start, |(_, to)| to);
+                self.newest.record(newest, now_ms);
+                if horizon.is_some_and(|horizon| start < horizon) {
+                    self.late += summary.lines.lines;
+                } else {
+                    self.fine.entry(start).or_default().merge(summary);
+                }
+            }
+        }
+        self.advance(now_ms);
+    }
+
+    /// Makes old slices coarse and lets go of those that are too old, or from the future because the clock was set back.
+    fn advance(&mut self, now_ms: i64) {
+        self.newest.check(now_ms);
+        let end = self.newest.end(now_ms);
+        let fine_from = start_of(end.saturating_sub(FINE_FOR_MS), COARSE_MS);
+        while let Some(slice) = self.fine.first_entry().filter(|slice| *slice.key() < fine_from) {
+            let (start, summary) = slice.remove_entry();
+            self.coarse.entry(start_of(start, COARSE_MS)).or_default().merge(summary);
+        }
+        let kept_from = self.horizon(now_ms).unwrap_or(i64::MIN);
+        self.coarse = self.coarse.split_off(&kept_from);
+        let future = now_ms.saturating_add(AHEAD_MS);
+        drop(self.fine.split_off(&future));
+        drop(self.coarse.split_off(&future));
+        self.forget_events(kept_from.saturating_sub(ZONES_MS));
+    }
+
+    fn forget_events(&mut self, from_ms: i64) {
+        if self.events.iter().next().is_some_and(|oldest| oldest.at.utc_ms(0) < from_ms) {
+            let mut kept = Events::default();
+            let newer = |event: &&ErrorLogEvent| event.at.utc_ms(0) >= from_ms;
+            self.events.iter().filter(newer).for_each(|event| kept.record(event.clone()));
+            self.events = kept;
+        }
+    }
+
+    /// The first moment that windows may still need; none before the first line.
+    fn horizon(&self, now_ms: i64) -> Option<i64> {
+        self.newest.lag_ms()?;
+        Some(start_of(self.end(now_ms).saturating_sub(self.keep_ms), COARSE_MS))
+    }
+
+    /// The moment that windows end at, see [`super::time`]; all in milliseconds since the epoch.
+    pub fn end(&self, now_ms: i64) -> i64 {
+        self.newest.end(now_ms)
+    }
+
+    /// How far the newest line was behind the clock when it came, in milliseconds; none before the first line.
+    pub fn lag_ms(&self) -> Option<i64> {
+        self.newest.lag_ms()
+    }
+
+    /// Lines that were too old for any window when they were taken in.
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// Lines that were more than [`AHEAD_MS`] ahead of the clock, which are in no window: is the clock right?
+    pub fn ahead(&self) -> u64 {
+        self.ahead
+    }
+
+    /// What was written in the last `span_ms` milliseconds.
+    pub fn window(&self, span_ms: i64, now_ms: i64) -> Window {
+        let to_ms = self.end(now_ms);
+        let from = to_ms.saturating_sub(span_ms.clamp(FINE_MS, self.keep_ms));
+        let is_fine = from >= start_of(to_ms.saturating_sub(FINE_FOR_MS), COARSE_MS);
+        let from_ms = start_of(from, if is_fine { FINE_MS } else { COARSE_MS });
+        let mut summary = Summary::default();
+        summary.events.merge(self.events.clone());
+        for slice in self.coarse.range(from_ms..).chain(self.fine.range(from_ms..)) {
+            summary.merge(slice.1.clone());
+        }
+        Window { from_ms, to_ms, summary }
+    }
+}
+
+#[cfg(test)]
+mod tests;
