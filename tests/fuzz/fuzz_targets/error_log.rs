@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use keepwarm::analysis::warmup::history::history;
+use keepwarm::analysis::warmup::history::{Zone, history};
 use keepwarm::record::error_log::ErrorLog;
 use keepwarm::summary::events::Events;
 use libfuzzer_sys::fuzz_target;
@@ -19,6 +19,6 @@ fuzz_target!(|data: &[u8]| {
     }
     lines.iter().rev().filter_map(|line| log.event(line)).for_each(|event| backward.record(event));
     assert_eq!(forward, backward);
-    let happened = history(&forward, 3600);
+    let happened = history(&forward, &Zone::fixed(3600));
     assert!(happened.iter().all(|one| one.from_ms < one.to_ms));
 });
