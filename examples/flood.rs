@@ -18,6 +18,9 @@ use std::io::Write;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// What nginx puts before a line; the time in it is not read.
+const SYSLOG: &str = "<190>Nov 21 10:00:00 web1 nginx: ";
+
 /// Lines are written this often.
 const STEP: Duration = Duration::from_millis(10);
 
@@ -56,7 +59,7 @@ fn main() {
         written = written.max(due);
         match udp {
             Some(to) => text.lines().for_each(|line| {
-                let _ = socket.send_to(format!("<190>{line}").as_bytes(), to);
+                let _ = socket.send_to(format!("{SYSLOG}{line}").as_bytes(), to);
             }),
             None => file.write_all(text.as_bytes()).unwrap(),
         }

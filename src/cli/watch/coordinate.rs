@@ -5,6 +5,7 @@ use super::args::WatchArgs;
 use super::output::{self, Output, View};
 use super::publish::{Moment, Publisher};
 use super::said::Said;
+use super::service;
 use super::settings::{Settings, milliseconds};
 use super::signals::Signals;
 use super::sources::now_ms;
@@ -123,10 +124,12 @@ impl Coordinator {
         let tick = TICK.min(self.least_save);
         // The first state is stored at once: until then a restart knows of nothing.
         let mut next = begin + STEP;
+        service::tell(service::READY);
         loop {
             let ends = self.wait(begin, next, threads);
             next = (next + tick).max(Instant::now());
             if ends {
+                service::tell(service::STOPPING);
                 threads.finish();
             }
             if self.signals.read_again() {

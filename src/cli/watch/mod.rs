@@ -5,6 +5,7 @@ mod coordinate;
 mod output;
 mod publish;
 mod said;
+mod service;
 mod settings;
 mod signals;
 mod sources;
