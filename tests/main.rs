@@ -22,6 +22,7 @@ mod laws;
 mod layers;
 mod lines;
 mod numbers;
+mod prometheus;
 mod readme;
 mod recorded;
 mod screen;
