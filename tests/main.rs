@@ -31,3 +31,4 @@ mod tokenizer;
 mod util;
 mod warmup;
 mod watch;
+mod watch_hostile;
