@@ -10,7 +10,13 @@
 //! `$msec $request_time $pid $connection $connection_requests $proxy_host $upstream_addr $upstream_connect_time
 //! $upstream_response_time`, and there are 200 peers.
 
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a tool for measuring")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a tool for measuring"
+)]
 
 use std::fmt::Write as _;
 use std::fs::File;

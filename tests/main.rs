@@ -32,3 +32,4 @@ mod tokenizer;
 mod util;
 mod warmup;
 mod watch;
+mod watch_hostile;

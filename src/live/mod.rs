@@ -6,6 +6,7 @@
 
 pub mod alert;
 pub mod part;
+mod slice;
 pub mod slices;
 pub mod time;
 pub mod totals;

@@ -5,6 +5,7 @@
 //! slice of its own time: any order and any split among threads ends in the same windows.
 
 use super::part::{FINE_MS, Part, start_of};
+use super::slice::Slice;
 use super::time::{AHEAD_MS, Newest};
 use crate::record::error_log::ErrorLogEvent;
 use crate::summary::events::Events;
@@ -18,6 +19,9 @@ pub const COARSE_MS: i64 = 60_000;
 /// Slices stay fine for so long, in milliseconds: for windows of 5 minutes, and for what comes a little late.
 pub const FINE_FOR_MS: i64 = 360_000;
 
+/// Slices older than this are packed, in milliseconds: a window of a minute does not need them.
+const PACKED_AFTER_MS: i64 = 90_000;
+
 /// The longest window, in milliseconds: six hours.
 pub const MAX_WINDOW_MS: i64 = 6 * 3_600_000;
 
@@ -29,8 +33,8 @@ const ZONES_MS: i64 = 15 * 3_600_000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Slices {
     /// By their start. There may be fine slices beside coarse ones of the same time after the clock was set back.
-    fine: BTreeMap<i64, Summary>,
-    coarse: BTreeMap<i64, Summary>,
+    fine: BTreeMap<i64, Slice>,
+    coarse: BTreeMap<i64, Slice>,
     events: Events,
     newest: Newest,
     /// How far back slices are kept, in milliseconds.
@@ -85,7 +89,7 @@ impl Slices {
                 if horizon.is_some_and(|horizon| start < horizon) {
                     self.late += summary.lines.lines;
                 } else {
-                    self.fine.entry(start).or_default().merge(summary);
+                    self.fine.entry(start).or_default().add(summary);
                 }
             }
         }
@@ -98,8 +102,9 @@ impl Slices {
         let end = self.newest.end(now_ms);
         let fine_from = start_of(end.saturating_sub(FINE_FOR_MS), COARSE_MS);
         while let Some(slice) = self.fine.first_entry().filter(|slice| *slice.key() < fine_from) {
-            let (start, summary) = slice.remove_entry();
-            self.coarse.entry(start_of(start, COARSE_MS)).or_default().merge(summary);
+            let (start, slice) = slice.remove_entry();
+            let summary = slice.into_summary();
+            self.coarse.entry(start_of(start, COARSE_MS)).or_default().add(*summary);
         }
         let kept_from = self.horizon(now_ms).unwrap_or(i64::MIN);
         self.coarse = self.coarse.split_off(&kept_from);
@@ -107,6 +112,9 @@ impl Slices {
         drop(self.fine.split_off(&future));
         drop(self.coarse.split_off(&future));
         self.forget_events(kept_from.saturating_sub(ZONES_MS));
+        let is_old = ..end.saturating_sub(PACKED_AFTER_MS);
+        let old = self.fine.range_mut(is_old).chain(self.coarse.iter_mut());
+        old.for_each(|(_, slice)| slice.pack());
     }
 
     fn forget_events(&mut self, from_ms: i64) {
@@ -153,7 +161,7 @@ impl Slices {
         let mut summary = Summary::default();
         summary.events.merge(self.events.clone());
         for slice in self.coarse.range(from_ms..).chain(self.fine.range(from_ms..)) {
-            summary.merge(slice.1.clone());
+            summary.merge(slice.1.summary());
         }
         Window { from_ms, to_ms, summary }
     }

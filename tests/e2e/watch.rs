@@ -2,6 +2,8 @@
 //!
 //! `KEEPWARM_RUNS` raises the number of runs with rotation and kills from 2.
 
+#![expect(clippy::disallowed_methods, reason = "tests wait, and serve what they test with")]
+
 use crate::lab::Lab;
 use crate::lab::backend::Spec;
 use crate::lab::load::{Load, Running};
@@ -101,10 +103,14 @@ impl Front {
     fn copytruncate(&self) {
         self.make_room();
         let pids: Vec<u32> = self.nginx.seen().iter().copied().collect();
-        pids.iter().for_each(|pid| signal(*pid, "STOP"));
+        for pid in &pids {
+            signal(*pid, "STOP");
+        }
         fs::copy(&self.log, self.rotated(1, "")).unwrap();
         fs::File::options().write(true).open(&self.log).unwrap().set_len(0).unwrap();
-        pids.iter().for_each(|pid| signal(*pid, "CONT"));
+        for pid in &pids {
+            signal(*pid, "CONT");
+        }
     }
 }
 
@@ -142,7 +148,7 @@ fn rotate_and_kill(seed: u64) {
     let mut rng = Rng::new(seed);
     while running.begun() < load.requests {
         // From 20 ms to 400 ms of traffic.
-        running.wait(running.begun() + 8 + (rng.unit() * 152.0) as usize);
+        running.wait(running.begun() + rng.pick(&[8, 20, 50, 100, 160]));
         match rng.unit() {
             chance if chance < 0.35 => {
                 watch.kill().unwrap();

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Args)]
 #[command(
     after_help = "Rates are those of the last minute, 5 minutes and hour (--window); alerts are
-judged by the first of these. A rate that cannot be known alerts nobody: the upper
-end of its interval must be under the limit. No traffic is no alert.
+judged by the first of these. A rate that cannot be known alerts nobody: the
+upper end of its interval must be under the limit. No traffic is no alert.
 
 Alerts, besides reuse under --min-hit-rate:
   never_warmed     a reload's warm-up takes

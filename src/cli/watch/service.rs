@@ -1,5 +1,4 @@
 //! Tells systemd that the run has begun and that it ends (`Type=notify`, see `sd_notify(3)`).
-#![expect(clippy::disallowed_methods, reason = "systemd names its socket in the environment")]
 
 use std::io;
 use std::os::linux::net::SocketAddrExt;

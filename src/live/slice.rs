@@ -1,0 +1,60 @@
+//! One slice of time, in the form that fits how often it is asked.
+
+use crate::summary::{Merge, Summary, codec};
+use serde::{Deserialize, Serialize};
+
+/// What was written in a slice of time.
+///
+/// A summary has room for what is still to come: packed it takes a fifth of the memory. New lines rarely come to old
+/// slices, and only long windows ask for them, so these are packed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum Slice {
+    Open(Box<Summary>),
+    Packed(Vec<u8>),
+}
+
+impl Default for Slice {
+    fn default() -> Self {
+        Slice::Open(Box::default())
+    }
+}
+
+impl Slice {
+    /// Takes in more.
+    pub(super) fn add(&mut self, more: Summary) {
+        let mut summary = std::mem::take(self).into_summary();
+        summary.merge(more);
+        *self = Slice::Open(summary);
+    }
+
+    /// A copy of it.
+    pub(super) fn summary(&self) -> Summary {
+        match self {
+            Slice::Open(summary) => (**summary).clone(),
+            Slice::Packed(bytes) => unpacked(bytes),
+        }
+    }
+
+    /// The summary itself.
+    pub(super) fn into_summary(self) -> Box<Summary> {
+        match self {
+            Slice::Open(summary) => summary,
+            Slice::Packed(bytes) => Box::new(unpacked(&bytes)),
+        }
+    }
+
+    /// Makes it small. One of more than [`codec::MAX_BYTES`] stays as it is.
+    pub(super) fn pack(&mut self) {
+        if let Slice::Open(summary) = self
+            && let Ok(mut bytes) = codec::encode(summary)
+        {
+            bytes.shrink_to_fit();
+            *self = Slice::Packed(bytes);
+        }
+    }
+}
+
+/// What was packed here can be read. What a state file that somebody changed holds may not, and is empty.
+fn unpacked(bytes: &[u8]) -> Summary {
+    codec::decode(bytes).unwrap_or_default()
+}

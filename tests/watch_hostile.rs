@@ -1,0 +1,74 @@
+//! `keepwarm watch` with input that means no good, and where nothing can be written: it says so and goes on.
+
+use crate::util::{Dir, Run, finish};
+use std::fs::File;
+use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const FORMAT: &str = "$msec $upstream_addr $upstream_connect_time";
+
+fn line(peer: u32, connect: &str) -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    format!("{seconds}.000 10.{}.{}.{}:80 {connect}\n", peer >> 16, peer >> 8 & 255, peer & 255)
+}
+
+/// Watches a pipe with these bytes until its end.
+fn piped(dir: &Dir, bytes: &[u8], more: &[&str]) -> Run {
+    dir.write("bytes", bytes);
+    let args = [&["watch", "-f", FORMAT], more, &["-"]].concat();
+    let input = File::open(dir.path("bytes")).unwrap();
+    finish(dir.command(&args).stdin(input).output().unwrap())
+}
+
+#[test]
+fn binary_and_endless_lines_are_counted_and_passed_over() {
+    let mut bytes = vec![b'x'; 3 << 20];
+    bytes.push(b'\n');
+    bytes.extend((0..200_000u32).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[3]));
+    bytes.push(b'\n');
+    for _ in 0..300 {
+        bytes.extend(line(1, "0.000").as_bytes());
+    }
+    bytes.extend(vec![0; 2 << 20]);
+    let run = piped(&Dir::new(), &bytes, &[]).says("a line does not fit the format");
+    assert!(run.text().contains("10.0.0.1:80: reuse"), "{run:?}");
+    assert!(run.text().contains(", 300 attempts"), "{run:?}");
+}
+
+#[test]
+fn a_pipe_with_a_name_ends_the_run_when_it_is_closed() {
+    let dir = Dir::new();
+    assert!(Command::new("mkfifo").arg(dir.path("pipe")).status().unwrap().success());
+    let args = ["watch", "-f", FORMAT, "pipe"];
+    let mut watch = dir.command(&args);
+    let watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Opening waits for the reader.
+    std::fs::write(dir.path("pipe"), line(1, "0.000").repeat(500) + "half a li").unwrap();
+    finish(watch.wait_with_output().unwrap()).says("501 lines counted");
+}
+
+#[test]
+fn where_nothing_can_be_written_it_goes_on() {
+    let dir = Dir::new();
+    dir.write("access.log", line(1, "0.003").repeat(500));
+    let outputs =
+        ["--state", "no/such/folder", "--alerts", "/dev/full", "--textfile", "no/file.prom"];
+    let outputs = [&outputs[..], &["--exec", "false"]].concat();
+    let args = ["watch", "-f", FORMAT, "--from-start", "--once", "1s", "access.log"];
+    let run = dir.run(&[&args[..], &outputs].concat()).code(1);
+    let run = run.says("500 lines counted").says("ALERT").says("--state").says("going on without");
+    run.says("/dev/full").says("no/file.prom");
+}
+
+#[test]
+fn a_hundred_thousand_peers_fit_in_bounded_memory() {
+    let dir = Dir::new();
+    dir.write("bytes", (0..100_000).map(|peer| line(peer, "0.000")).collect::<String>());
+    // 1 GB of address space, with all threads' stacks.
+    let script = "ulimit -v 1000000; exec \"$0\" watch -q -j 1 --state state -f \"$1\" - <bytes";
+    let mut limited = Command::new("sh");
+    limited.args(["-c", script, env!("CARGO_BIN_EXE_keepwarm"), FORMAT]);
+    let run = finish(limited.current_dir(dir.path("")).output().unwrap()).code(0);
+    assert_eq!(run.stderr, "");
+    assert!(dir.read("state").len() < 100 << 20);
+}
