@@ -78,14 +78,15 @@ impl Log {
 
     /// The same, once it knows where each file begins: what is rotated away before a first state is stored is nobody's.
     fn watch_first(&self) -> Child {
-        let watch = self.watch(&[]);
+        let mut watch = self.watch(&[]);
         for _ in 0..6000 {
             if self.dir.path("state").exists() {
                 return watch;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        panic!("no state is stored");
+        watch.kill().unwrap();
+        panic!("no state is stored: {:?}", watch.wait());
     }
 
     /// Lines counted when all has been read that there is.
@@ -139,17 +140,13 @@ fn no_line_is_lost_or_counted_twice_over_rotation_and_kill() {
 #[test]
 fn a_pipe_ends_the_run_and_an_alert_its_status() {
     let lines = |connect: &str| -> String {
-        (0..3000)
-            .map(|n| {
-                format!(
-                    "{}.{:03} 0.010 10.0.0.1:80 {connect} 0.010\n",
-                    1_795_226_603 + n / 20,
-                    n % 20 * 50
-                )
-            })
-            .collect()
+        let line = |n: u32| {
+            let (second, ms) = (1_795_226_603 + n / 20, n % 20 * 50);
+            format!("{second}.{ms:03} 0.010 10.0.0.1:80 {connect} 0.010")
+        };
+        (0..3000).map(line).collect::<Vec<_>>().join("\n")
     };
-    for (connect, code) in [("0.000", 0), ("0.003", 0)] {
+    for (connect, code) in [("0.000", 0), ("0.003", 1)] {
         let dir = Dir::new();
         dir.write("lines", lines(connect));
         let input = File::open(dir.path("lines")).unwrap();

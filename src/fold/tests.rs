@@ -1,5 +1,5 @@
 use super::*;
-use crate::log_format::Escape;
+use crate::log_format::{Escape, LogFormat};
 
 /// Connections that one worker opened at least to 10.0.0.1:80, after lines of end, request time and the lists.
 fn opened(lines: &[&str]) -> u64 {

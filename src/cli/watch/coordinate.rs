@@ -74,8 +74,7 @@ impl Coordinator {
             // All of the time is judged, when it is over.
             let span_ms = i64::try_from(once).unwrap_or(i64::MAX);
             times = vec![(args.once.clone().unwrap_or_default(), span_ms)];
-            let limits = rules.upstreams.values_mut().chain([&mut rules.defaults]);
-            limits.for_each(|limits| limits.for_s = 0);
+            judge_at_once(&mut rules);
         }
         let first_ms = times.first().and_then(|(_, ms)| u64::try_from(*ms).ok()).unwrap_or(60_000);
         let every =
@@ -184,6 +183,9 @@ impl Coordinator {
         self.take(handed, now, messages, announced);
         let is_shown = is_last || self.output.is_screen() || self.shown.elapsed() >= self.every;
         self.windows.look(&self.state.slices, now, &self.policy, is_last);
+        if is_last && threads.is_over() {
+            judge_at_once(&mut self.rules);
+        }
         if self.once.is_none() || is_last {
             self.alert(now, messages);
         }
@@ -321,4 +323,10 @@ impl Coordinator {
             Err(error) => messages.error(&error),
         }
     }
+}
+
+/// At the end there is nothing to wait for.
+fn judge_at_once(rules: &mut RuleSet) {
+    let limits = rules.upstreams.values_mut().chain([&mut rules.defaults]);
+    limits.for_each(|limits| limits.for_s = 0);
 }
