@@ -3,7 +3,7 @@
 use crate::util::{Dir, Run, finish};
 use std::fs::File;
 use std::process::{Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const FORMAT: &str = "$msec $upstream_addr $upstream_connect_time";
 
@@ -36,15 +36,26 @@ fn binary_and_endless_lines_are_counted_and_passed_over() {
 }
 
 #[test]
-fn a_pipe_with_a_name_ends_the_run_when_it_is_closed() {
+fn a_pipe_with_a_name_may_be_closed_and_opened_again() {
     let dir = Dir::new();
     assert!(Command::new("mkfifo").arg(dir.path("pipe")).status().unwrap().success());
-    let args = ["watch", "-f", FORMAT, "pipe"];
+    let args = ["watch", "-f", FORMAT, "--textfile", "a.prom", "--save-every", "50ms", "pipe"];
     let mut watch = dir.command(&args);
     let watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // Opening waits for the reader.
-    std::fs::write(dir.path("pipe"), line(1, "0.000").repeat(500) + "half a li").unwrap();
-    finish(watch.wait_with_output().unwrap()).says("501 lines counted");
+    for lines in [500, 1000] {
+        // Opening waits for the reader.
+        std::fs::write(dir.path("pipe"), line(1, "0.000").repeat(500)).unwrap();
+        let counted = format!("outcome=\"matched\"}} {lines}\n");
+        let seen = |_: &u32| {
+            let metrics = std::fs::read_to_string(dir.path("a.prom")).unwrap_or_default();
+            std::thread::sleep(Duration::from_millis(10));
+            metrics.contains(&counted)
+        };
+        assert!((0..6000).find(seen).is_some(), "{lines} lines are never counted");
+    }
+    let kill = format!("kill -TERM {}", watch.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    finish(watch.wait_with_output().unwrap()).code(0).says("1,000 lines counted");
 }
 
 #[test]
