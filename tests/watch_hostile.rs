@@ -59,6 +59,28 @@ fn a_pipe_with_a_name_may_be_closed_and_opened_again() {
 }
 
 #[test]
+fn a_silent_pipe_that_is_ended_by_a_signal_is_no_failure() {
+    let dir = Dir::new();
+    let args = ["watch", "-f", FORMAT, "--textfile", "a.prom", "--save-every", "50ms", "-"];
+    let mut watch = dir.command(&args);
+    let watch = watch.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let watch = watch.spawn().unwrap();
+    let runs = |_: &u32| {
+        std::thread::sleep(Duration::from_millis(10));
+        dir.path("a.prom").exists()
+    };
+    assert!((0..6000).find(runs).is_some(), "it never begins");
+    let kill = format!("kill -TERM {}", watch.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    // The pipe must stay open until then.
+    let mut watch = watch;
+    let stdin = watch.stdin.take();
+    let run = finish(watch.wait_with_output().unwrap()).code(0);
+    assert!(!run.stderr.contains("error"), "{run:?}");
+    drop(stdin);
+}
+
+#[test]
 fn where_nothing_can_be_written_it_goes_on() {
     let dir = Dir::new();
     dir.write("access.log", line(1, "0.003").repeat(500));

@@ -127,8 +127,9 @@ pub(super) fn read(mut stream: Stream, sender: &Sender<Job>, threads: &Threads) 
             let _ = sender.send(job);
         };
         if !stream.read(PAUSE, &mut sink) {
-            break;
+            // One that was stopped is not over.
+            threads.open_inputs.fetch_sub(1, Ordering::AcqRel);
+            return;
         }
     }
-    threads.open_inputs.fetch_sub(1, Ordering::AcqRel);
 }
