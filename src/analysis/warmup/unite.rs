@@ -99,9 +99,9 @@ fn has_same_master(one: &Birth, later: &Birth, at: usize, lives: &[Life<'_>]) ->
 fn fits(worker: &Life<'_>, others: &Birth, lives: &[Life<'_>]) -> Option<bool> {
     let number = worker.first_serial?;
     let newest = |ms: i64| others.born.iter().filter_map(|&at| lives[at].newest_before(ms)).max();
-    let others_log = others.born.iter().any(|&at| lives[at].newest_serial > 0);
-    others_log.then(|| {
-        newest(worker.first + APART_MS).is_some_and(|behind| number <= behind)
-            && newest(worker.first - APART_MS).is_none_or(|before| before <= number)
+    let last = others.born.iter().map(|&at| lives[at].newest_serial).max()?;
+    (last > 0).then(|| {
+        // The first client that it tells of may have come long after its first line.
+        number <= last && newest(worker.first - APART_MS).is_none_or(|before| before <= number)
     })
 }
