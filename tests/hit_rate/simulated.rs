@@ -118,6 +118,11 @@ struct Run<'a> {
 impl Nginx {
     /// Its log, in the order of the lines' ends.
     pub(super) fn log(&self) -> Vec<Line> {
+        self.run().0
+    }
+
+    /// Its log, and the last number drawn.
+    fn run(&self) -> (Vec<Line>, u64) {
         let mut run = Run {
             nginx: self,
             random: Random(self.seed),
@@ -133,7 +138,7 @@ impl Nginx {
             run.happen(now, event);
         }
         run.lines.sort_by_key(|line| line.end_ms);
-        run.lines
+        (run.lines, run.drawn)
     }
 }
 

@@ -7,6 +7,8 @@
 
 use super::fit::{Fit, fit};
 use super::serial::{Account, Stretch, count};
+use super::ticks::poisson_upper;
+use super::to_count;
 
 /// Silent clients per second that are possible where nothing speaks for them: a few load balancers with a check a second
 /// each.
@@ -22,6 +24,9 @@ const LARGEST: f64 = 100.0;
 /// ends of a short one is uncertain, and would pass for a rate.
 const ROWS: f64 = 64.0;
 const CELLS: i64 = 8;
+
+/// The quietest part of the time is one of so many.
+const PARTS: usize = 8;
 
 /// What is known of silent clients.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,10 +56,21 @@ pub(super) fn silent(account: &Account) -> Silent {
         return Silent { most: MOST * seconds, per_second: None };
     };
     let (rate, error) = (LARGEST * share[0], LARGEST * error[0]);
-    let most = rate + 2.0 * error;
-    let most = if rate > SHOWN { most } else { most.min(MOST) };
+    let limit = if rate > SHOWN { quietest(&joined).max(MOST) } else { MOST };
+    let most = (rate + 2.0 * error).min(limit);
     let per_second = (rate - 3.0 * error > SHOWN).then_some(rate);
     Silent { most: most * seconds, per_second }
+}
+
+/// At most so many come per second in the quietest part of the time. What comes with time comes then too: where keepalive
+/// was turned off in the middle of a log, the fit alone takes a part of the new connections for silent clients.
+fn quietest(rows: &[Row]) -> f64 {
+    let parts = rows.windows((rows.len() / PARTS).max(1)).map(|part| {
+        let seconds: f64 = part.iter().map(|row| row.seconds).sum();
+        let hidden: f64 = part.iter().map(|row| row.hidden).sum();
+        poisson_upper(to_count(hidden)) / seconds
+    });
+    parts.fold(f64::INFINITY, f64::min)
 }
 
 /// Some stretches that follow one another.

@@ -17,7 +17,7 @@ use crate::analysis::Policy;
 use crate::cli::Exit;
 use crate::cli::message::Messages;
 use crate::error::{Error, ErrorKind, Result};
-use crate::live::alert::{Event, RuleSet, Rules, Seen};
+use crate::live::alert::{Event, RuleSet, Rules};
 use crate::pipeline::live::{Handed, Threads};
 use crate::units;
 use std::collections::BTreeMap;
@@ -187,7 +187,7 @@ impl Coordinator {
             judge_at_once(&mut self.rules);
         }
         if self.once.is_none() || is_last {
-            self.alert(now, messages);
+            self.alert(now, messages, is_last);
         }
         let is_due = self.saved.is_none_or(|saved| saved.elapsed() >= self.save_every);
         if announced && (is_last || is_due) {
@@ -225,8 +225,8 @@ impl Coordinator {
         self.state.slices.take(parts, now);
     }
 
-    fn alert(&mut self, now: i64, messages: &Messages) {
-        let mut seen = Seen::of_reports(&self.windows.first.report, &self.windows.longest().report);
+    fn alert(&mut self, now: i64, messages: &Messages, is_last: bool) {
+        let mut seen = self.windows.seen(self.rules.longest_grace(), is_last);
         seen.sources = self.watched.seen(self.rules.lines.max(1));
         for event in self.state.alerts.tick(&self.rules, &seen, now) {
             self.tell.event(&event, now, messages);

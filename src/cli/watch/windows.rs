@@ -2,11 +2,18 @@
 
 use crate::analysis::report::{InputStats, Report};
 use crate::analysis::{Policy, analyse};
+use crate::live::alert::Seen;
 use crate::live::slices::Slices;
 use crate::summary::Summary;
 
 /// A window is looked at this many times while it passes, but each second at most.
-const LOOKS: i64 = 60;
+const LOOKS: i64 = 150;
+
+/// Warm-ups are those of a window so many times as long as they may take: what was before shows what is usual.
+const BEFORE: i64 = 4;
+
+/// What alerts see as the last seconds, in milliseconds. Windows are made of whole slices, so it is up to twice that.
+const RECENT_MS: i64 = 5_000;
 
 /// One window.
 #[derive(Debug)]
@@ -27,20 +34,27 @@ pub(super) struct Window {
 pub(super) struct Windows {
     pub(super) first: Window,
     pub(super) others: Vec<Window>,
+    /// The last seconds, unless the first window is hardly longer.
+    recent: Option<Window>,
 }
 
 impl Windows {
     /// Empty windows of these names and lengths in milliseconds; none if there are none.
     pub(super) fn new(times: Vec<(String, i64)>, policy: &Policy) -> Option<Self> {
         let nothing = analyse(Summary::default(), InputStats::default(), policy);
-        let mut windows = times.into_iter().map(|(name, span_ms)| Window {
+        let window = |(name, span_ms)| Window {
             name,
             span_ms,
             looked_ms: i64::MIN,
             to_ms: 0,
             report: nothing.clone(),
-        });
-        Some(Windows { first: windows.next()?, others: windows.collect() })
+        };
+        let mut windows = times.into_iter().map(window);
+        let first = windows.next()?;
+        let others = windows.collect();
+        let is_long = first.span_ms > 2 * RECENT_MS;
+        let recent = is_long.then(|| window((String::new(), RECENT_MS)));
+        Some(Windows { first, others, recent })
     }
 
     /// All of them.
@@ -48,16 +62,30 @@ impl Windows {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// The one that goes furthest back.
-    pub(super) fn longest(&self) -> &Window {
-        self.others.iter().fold(&self.first, |longest, window| {
-            if window.span_ms > longest.span_ms { window } else { longest }
-        })
+    /// What alerts see of the upstreams, where a warm-up may take so many seconds. In the end the first window is judged
+    /// as a whole.
+    pub(super) fn seen(&self, grace_s: u64, is_last: bool) -> Seen {
+        let recent = self.recent.as_ref().filter(|_| !is_last).map(|recent| &recent.report);
+        Seen::of_reports(&self.first.report, recent, &self.for_warmups(grace_s).report)
     }
 
-    /// Makes the reports that are due at this moment, in milliseconds since the epoch: that of the first window always.
+    /// The one that tells of warm-ups that may take so many seconds: the shortest that goes back far enough, or else the
+    /// one that goes furthest back.
+    fn for_warmups(&self, grace_s: u64) -> &Window {
+        let enough = i64::try_from(grace_s).unwrap_or(i64::MAX).saturating_mul(1000 * BEFORE);
+        let reach = |window: &Window| window.span_ms.min(enough);
+        let most = self.iter().map(reach).max();
+        let far = self.iter().filter(|window| Some(reach(window)) == most);
+        far.min_by_key(|window| window.span_ms).unwrap_or(&self.first)
+    }
+
+    /// Makes the reports that are due at this moment, in milliseconds since the epoch: those of the first
+    /// window and of the last seconds always.
     pub(super) fn look(&mut self, slices: &Slices, now: i64, policy: &Policy, is_last: bool) {
         self.first.look(slices, now, policy);
+        if let Some(recent) = &mut self.recent {
+            recent.look(slices, now, policy);
+        }
         for window in &mut self.others {
             let due = window.looked_ms.saturating_add(window.span_ms / LOOKS);
             if is_last || now >= due || now < window.looked_ms {
@@ -83,3 +111,6 @@ impl Window {
         self.report = analyse(found.summary, input, policy);
     }
 }
+
+#[cfg(test)]
+mod tests;

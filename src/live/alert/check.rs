@@ -3,6 +3,7 @@
 use super::rules::{RuleSet, Rules};
 use super::{Id, Rule};
 use crate::analysis::report::{PeerReport, Report, Stats, UpstreamReport};
+use std::collections::BTreeMap;
 
 /// What one tick shows. All of the same window, but `warmup_since_ms`, which the warm-ups of a longer one tell.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,6 +33,19 @@ pub struct SeenUpstream {
     pub warmup_since_ms: Option<i64>,
     /// Certainly new connections per second, by peer.
     pub peers: Vec<(String, f64)>,
+    /// What the last seconds show, if they are looked at apart.
+    pub recent: Option<Recent>,
+}
+
+/// What the last seconds show of an upstream: a long window still holds what was before.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Recent {
+    /// Attempts, with those that failed.
+    pub attempts: u64,
+    /// Lower end of the hit rate, from 0 to 1.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
 }
 
 /// What is known of a source.
@@ -65,11 +79,24 @@ pub(super) enum Verdict {
 pub(super) struct Check {
     pub(super) id: Id,
     pub(super) verdict: Verdict,
+    /// What the last seconds say.
+    pub(super) recent: Option<Verdict>,
+    /// A reload emptied the pools so many seconds ago, and they are not full yet.
+    pub(super) warming_s: Option<u64>,
+    /// It must not fire now.
+    pub(super) is_muted: bool,
     /// How long it must last, in seconds.
     pub(super) for_s: u64,
     pub(super) low: f64,
     pub(super) high: f64,
     pub(super) limit: f64,
+}
+
+impl Check {
+    fn of(id: Id, verdict: Verdict, for_s: u64, value: f64, limit: f64) -> Self {
+        let (recent, warming_s, is_muted) = (None, None, false);
+        Check { id, verdict, recent, warming_s, is_muted, for_s, low: value, high: value, limit }
+    }
 }
 
 /// Seconds for which a closed connection keeps its port: Linux's `TCP_TIMEWAIT_LEN`.
@@ -91,56 +118,70 @@ fn is_over(value: f64, limit: f64) -> Verdict {
     if value > limit { Verdict::Bad } else { Verdict::Good }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts, ports and times are far below 2^53")]
-fn of_upstream(rules: &Rules, seen: &SeenUpstream, now_ms: i64, all: &mut Vec<Check>) {
-    let is_enough = seen.attempts >= rules.min_attempts.max(1);
-    let enough = |verdict| if is_enough { verdict } else { Verdict::Unknown };
-    let id = |rule, peer: Option<&str>| Id::new(rule, &seen.name, peer);
-    let check =
-        |id, verdict, low, high, limit| Check { id, verdict, for_s: rules.for_s, low, high, limit };
-    let warming_s = seen.warmup_since_ms.map(|since| now_ms.saturating_sub(since).max(0) / 1000);
-    let is_long = |seconds: i64| u64::try_from(seconds).unwrap_or(0) >= rules.warmup_grace;
-    let (low, high) = (seen.low * 100.0, seen.high * 100.0);
-    let hit_rate = if warming_s.is_some_and(|seconds| !is_long(seconds)) {
-        Verdict::Between
+/// How a hit rate's upper end, in percent, compares to its limit.
+fn of_rate(rules: &Rules, attempts: u64, high: f64) -> Verdict {
+    if attempts < rules.min_attempts.max(1) {
+        Verdict::Unknown
     } else if high < rules.min_hit_rate {
         Verdict::Bad
     } else if high >= (rules.min_hit_rate + rules.clear_margin).min(100.0) {
         Verdict::Good
     } else {
         Verdict::Between
+    }
+}
+
+fn hit_rate(rules: &Rules, seen: &SeenUpstream, now_ms: i64) -> Check {
+    let warming_s = seen.warmup_since_ms.map(|since| now_ms.saturating_sub(since).max(0) / 1000);
+    let warming_s = warming_s.and_then(|seconds| u64::try_from(seconds).ok());
+    let verdict = of_rate(rules, seen.attempts, 100.0 * seen.high);
+    let recent = seen.recent.map(|recent| of_rate(rules, recent.attempts, 100.0 * recent.high));
+    // The numbers are those that show it first.
+    let (low, high) = match seen.recent {
+        Some(of) if recent == Some(Verdict::Bad) && verdict != Verdict::Bad => (of.low, of.high),
+        _ => (seen.low, seen.high),
     };
-    let limit = rules.min_hit_rate;
-    all.push(check(id(Rule::HitRate, None), enough(hit_rate), low, high, limit));
-    let seconds = warming_s.unwrap_or(0);
-    let warm = if warming_s.is_some_and(is_long) { Verdict::Bad } else { Verdict::Good };
-    let (value, limit) = (seconds as f64, rules.warmup_grace as f64);
-    // The grace is its time to wait.
-    all.push(Check { for_s: 0, ..check(id(Rule::NeverWarmed, None), warm, value, value, limit) });
+    Check {
+        id: Id::new(Rule::HitRate, &seen.name, None),
+        verdict,
+        recent,
+        warming_s,
+        is_muted: warming_s.is_some_and(|seconds| seconds < rules.warmup_grace),
+        for_s: rules.for_s,
+        low: low * 100.0,
+        high: high * 100.0,
+        limit: rules.min_hit_rate,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts, ports and times are far below 2^53")]
+fn of_upstream(rules: &Rules, seen: &SeenUpstream, now_ms: i64, all: &mut Vec<Check>) {
+    all.push(hit_rate(rules, seen, now_ms));
+    let is_enough = seen.attempts >= rules.min_attempts.max(1);
+    let enough = |verdict| if is_enough { verdict } else { Verdict::Unknown };
+    let id = |rule, peer: Option<&str>| Id::new(rule, &seen.name, peer);
+    let mut add =
+        |id, verdict, value, limit| all.push(Check::of(id, verdict, rules.for_s, value, limit));
     if let Some(limit) = rules.max_connect_p95 {
         let value = seen.connect_p95.unwrap_or(0) as f64;
         let verdict = seen.connect_p95.map_or(Verdict::Unknown, |_| is_over(value, limit as f64));
-        let id = id(Rule::ConnectP95, None);
-        all.push(check(id, enough(verdict), value, value, limit as f64));
+        add(id(Rule::ConnectP95, None), enough(verdict), value, limit as f64);
     }
     if let Some(limit) = rules.max_failed {
         let value = 100.0 * seen.failed as f64 / seen.attempts.max(1) as f64;
-        let id = id(Rule::FailedConnects, None);
-        all.push(check(id, enough(is_over(value, limit)), value, value, limit));
+        add(id(Rule::FailedConnects, None), enough(is_over(value, limit)), value, limit);
     }
     for (peer, per_second) in &seen.peers {
         let limit = rules.ports as f64 / TIME_WAIT_S * rules.max_ports / 100.0;
         let verdict = is_over(*per_second, limit);
-        let id = id(Rule::PortExhaustion, Some(peer));
-        all.push(check(id, verdict, *per_second, *per_second, limit));
+        add(id(Rule::PortExhaustion, Some(peer)), verdict, *per_second, limit);
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts and times are far below 2^53")]
 fn of_source(rules: &RuleSet, seen: &SeenSource, now_ms: i64, all: &mut Vec<Check>) {
     let mut add = |rule, verdict, value, limit| {
-        let id = Id::new(rule, &seen.name, None);
-        all.push(Check { id, verdict, for_s: 0, low: value, high: value, limit });
+        all.push(Check::of(Id::new(rule, &seen.name, None), verdict, 0, value, limit));
     };
     if let (Some(silence), Some(last)) = (rules.silence, seen.last_line_ms) {
         let silent = (now_ms.saturating_sub(last).max(0) / 1000) as f64;
@@ -152,28 +193,36 @@ fn of_source(rules: &RuleSet, seen: &SeenSource, now_ms: i64, all: &mut Vec<Chec
     add(Rule::NotMatching, verdict, share, 50.0);
 }
 
+/// The name of an upstream; of one without, the address of its first peer.
+fn name_of(upstream: &UpstreamReport) -> &str {
+    let first = upstream.peers.first().map(|peer| &*peer.addr);
+    upstream.name.as_deref().or(first).unwrap_or_default()
+}
+
 impl Seen {
-    /// What a report of the window shows; the warm-ups are those of a report of more time, as they may have begun before
-    /// the window. Those that statistics alone suspect count for nothing.
-    pub fn of_reports(window: &Report, longer: &Report) -> Self {
-        let name_of = |upstream: &UpstreamReport| {
-            let first = upstream.peers.first().map(|peer| &peer.addr);
-            upstream.name.as_ref().or(first).cloned().unwrap_or_default()
-        };
+    /// What a report of the window shows, and one of the last seconds if these are looked at apart; the warm-ups are
+    /// those of a report of more time, as they may have begun before the window. Those that statistics alone suspect
+    /// count for nothing.
+    pub fn of_reports(window: &Report, recent: Option<&Report>, longer: &Report) -> Self {
         let warmup_since_ms = |name: &String| {
             let mut known = longer.warmups.iter().filter(|warmup| !warmup.suspected);
             let last = known.rfind(|warmup| warmup.upstreams.contains(name))?;
             last.end_ms.is_none().then_some(last.start_ms)
         };
+        let recent: BTreeMap<&str, Recent> = recent.map_or_else(BTreeMap::new, |report| {
+            let of = |upstream| (name_of(upstream), Recent::of(&upstream.stats));
+            report.upstreams.iter().map(of).collect()
+        });
         let upstreams = window.upstreams.iter().map(|upstream| {
             let Stats { attempts, failed, hit_rate, connect, .. } = &upstream.stats;
-            let name = name_of(upstream);
+            let name = name_of(upstream).to_owned();
             let new = |peer: &PeerReport| {
                 let per_second = peer.stats.new_per_second.map_or(0.0, |new| new.mean);
                 (peer.addr.clone(), per_second)
             };
             SeenUpstream {
                 warmup_since_ms: warmup_since_ms(&name),
+                recent: recent.get(&*name).copied(),
                 name,
                 attempts: *attempts,
                 failed: *failed,
@@ -184,5 +233,12 @@ impl Seen {
             }
         });
         Seen { upstreams: upstreams.collect(), sources: Vec::new() }
+    }
+}
+
+impl Recent {
+    fn of(stats: &Stats) -> Self {
+        let Stats { attempts, hit_rate, .. } = stats;
+        Recent { attempts: *attempts, low: hit_rate.low, high: hit_rate.high }
     }
 }

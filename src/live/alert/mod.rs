@@ -6,6 +6,13 @@
 //! ends anything: a wait that began goes on from where it was. What is between the limit and its margin ends the wait to
 //! fire, and the wait to be resolved. For each [`Id`] firing and resolved take turns.
 //!
+//! A hit rate is judged twice at each tick: by the window, and by the last seconds if there was enough in them. It fires
+//! when either was bad for so long: the window, which still holds what was before, sees a change late, and the last
+//! seconds alone would miss what is bad on the whole but not at every moment. It is resolved when both are good.
+//!
+//! A warm-up mutes it for a while, in which the wait goes on. What fires when a warm-up should be over and is not, is
+//! told as [`Rule::NeverWarmed`]: one alert either way.
+//!
 //! The clock may jump. A wait is what ticks add up to, and no tick adds more than [`MAX_TICK_MS`]; one that goes back adds
 //! nothing. So a jump neither fires nor resolves anything.
 
@@ -13,7 +20,7 @@ mod check;
 mod rules;
 
 use check::{Check, Verdict, checks};
-pub use check::{Seen, SeenSource, SeenUpstream};
+pub use check::{Recent, Seen, SeenSource, SeenUpstream};
 pub use rules::{RuleSet, Rules};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,7 +38,7 @@ pub const MAX_ALERTS: usize = 1_000;
 pub enum Rule {
     /// Too few connections are reused.
     HitRate,
-    /// A warm-up takes too long.
+    /// The same since a reload: the pools did not fill in the time that a warm-up may take.
     NeverWarmed,
     /// Connects take too long.
     ConnectP95,
@@ -114,20 +121,49 @@ pub struct Event {
     pub message: String,
 }
 
+/// For how long something was so at every tick that told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Wait {
+    passed_ms: i64,
+    /// It was so at the last tick, so the time since counts.
+    goes_on: bool,
+}
+
+impl Wait {
+    /// It is so, or not, or nothing tells: then the wait stands still. Returns for how long it was so if it is so now.
+    fn step(&mut self, is_so: Option<bool>, passed_ms: i64) -> Option<i64> {
+        match is_so {
+            Some(true) if self.goes_on => {
+                self.passed_ms = self.passed_ms.saturating_add(passed_ms);
+            }
+            Some(true) | None => {}
+            Some(false) => self.passed_ms = 0,
+        }
+        self.goes_on = is_so == Some(true);
+        self.goes_on.then_some(self.passed_ms)
+    }
+}
+
 /// What is kept of an alert that is waited for or fires.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Waiting {
     /// When it fired, if it did.
     since_ms: Option<i64>,
-    /// How long its rule has said the opposite of what it is, in milliseconds.
-    waited_ms: i64,
-    /// It did at the last tick that told, so the time since counts.
-    waits: bool,
+    /// As what it was told, if that is not the rule of its id.
+    told_as: Option<Rule>,
+    /// For how long its window has said the opposite of what it is, ...
+    window: Wait,
+    /// ... and the last seconds.
+    recent: Wait,
+    /// A warm-up was under way at the last tick.
+    is_warming: bool,
     /// For how long nothing could be told, in milliseconds.
     unknown_ms: i64,
     low: f64,
     high: f64,
     limit: f64,
+    /// How long a warm-up had taken when it was judged, in seconds.
+    warming_s: Option<u64>,
 }
 
 /// All alerts. To be stored as it is: one that fires does not fire again after a restart.
@@ -156,10 +192,11 @@ impl Alerts {
                 None => own.unknown(passed_ms, no_traffic_ms),
             };
             own.tell(id, change, now_ms, &mut events);
-            own.since_ms.is_some() || own.waits || own.waited_ms > 0
+            own.since_ms.is_some() || [own.window, own.recent] != [Wait::default(); 2]
         });
         for (id, check) in checks {
-            if check.verdict == Verdict::Bad && self.waiting.len() < MAX_ALERTS {
+            let is_bad = [Some(check.verdict), check.recent].contains(&Some(Verdict::Bad));
+            if is_bad && self.waiting.len() < MAX_ALERTS {
                 let mut own = Waiting::default();
                 let change = own.step(&check, 0, no_traffic_ms);
                 own.tell(&id, change, now_ms, &mut events);
@@ -184,52 +221,63 @@ fn ms(seconds: u64) -> i64 {
 
 impl Waiting {
     fn step(&mut self, check: &Check, passed_ms: i64, no_traffic_ms: i64) -> Option<Change> {
-        let is_opposite = match (check.verdict, self.since_ms) {
-            (Verdict::Unknown, _) => return self.unknown(passed_ms, no_traffic_ms),
-            (Verdict::Bad, None) | (Verdict::Good, Some(_)) => true,
-            _ => false,
-        };
+        let verdicts = [Some(check.verdict), check.recent];
+        let mut known = verdicts.into_iter().flatten().filter(|of| *of != Verdict::Unknown);
+        let Some(first) = known.next() else { return self.unknown(passed_ms, no_traffic_ms) };
+        let is_good = first == Verdict::Good && known.all(|of| of == Verdict::Good);
         (self.low, self.high, self.limit) = (check.low, check.high, check.limit);
-        self.unknown_ms = 0;
-        if !is_opposite {
-            (self.waits, self.waited_ms) = (false, 0);
-            return None;
+        (self.unknown_ms, self.warming_s) = (0, check.warming_s);
+        if std::mem::replace(&mut self.is_warming, check.warming_s.is_some()) && !self.is_warming {
+            // What was bad because of the warm-up says nothing of the time after it.
+            (self.window, self.recent) = (Wait::default(), Wait::default());
         }
-        if self.waits {
-            self.waited_ms = self.waited_ms.saturating_add(passed_ms);
+        let for_ms = ms(check.for_s);
+        if self.since_ms.is_some() {
+            let good = self.window.step(Some(is_good), passed_ms);
+            return good.filter(|good| *good >= for_ms).map(|_| Change::Resolved);
         }
-        self.waits = true;
-        (self.waited_ms >= ms(check.for_s)).then(|| self.opposite())
+        let is_bad = |of: Option<Verdict>| match of {
+            None | Some(Verdict::Unknown) => None,
+            Some(of) => Some(of == Verdict::Bad),
+        };
+        let [window, recent] = verdicts.map(is_bad);
+        let bad = self.window.step(window, passed_ms).max(self.recent.step(recent, passed_ms));
+        bad.filter(|bad| *bad >= for_ms && !check.is_muted).map(|_| Change::Firing)
     }
 
     /// Nothing to tell by: a wait stands still, until that has lasted too long.
     fn unknown(&mut self, passed_ms: i64, no_traffic_ms: i64) -> Option<Change> {
-        self.waits = false;
+        (self.window.goes_on, self.recent.goes_on) = (false, false);
         self.unknown_ms = self.unknown_ms.saturating_add(passed_ms);
         if self.unknown_ms < no_traffic_ms {
             return None;
         }
-        self.waited_ms = 0;
+        (self.window, self.recent) = (Wait::default(), Wait::default());
         self.since_ms.map(|_| Change::Resolved)
-    }
-
-    fn opposite(&self) -> Change {
-        if self.since_ms.is_some() { Change::Resolved } else { Change::Firing }
     }
 
     fn tell(&mut self, id: &Id, change: Option<Change>, now_ms: i64, events: &mut Vec<Event>) {
         let Some(change) = change else { return };
         let since_ms = self.since_ms.unwrap_or(now_ms);
+        if change == Change::Firing {
+            self.told_as = self.warming_s.map(|_| Rule::NeverWarmed);
+        }
         events.push(self.event(id, change, since_ms));
         self.since_ms = (change == Change::Firing).then_some(since_ms);
-        (self.waits, self.waited_ms, self.unknown_ms) = (false, 0, 0);
+        (self.window, self.recent) = (Wait::default(), Wait::default());
+        self.unknown_ms = 0;
     }
 
     fn event(&self, id: &Id, change: Change, since_ms: i64) -> Event {
         let Waiting { low, high, limit, .. } = *self;
+        let id = Id { rule: self.told_as.unwrap_or(id.rule), ..id.clone() };
         let value = match id.rule {
             Rule::HitRate => format!("{low:.1} to {high:.1} % reused, limit {limit:.1} %"),
-            Rule::NeverWarmed => format!("warming up for {high:.0} s, grace {limit:.0} s"),
+            Rule::NeverWarmed => {
+                let reload =
+                    self.warming_s.map_or(String::new(), |s| format!(" {s} s after a reload"));
+                format!("{low:.1} to {high:.1} % reused{reload}, limit {limit:.1} %")
+            }
             Rule::ConnectP95 => {
                 format!("95 % of connects within {high:.0} ms, limit {limit:.0} ms")
             }
@@ -246,7 +294,7 @@ impl Waiting {
             }
             _ => value,
         };
-        Event { id: id.clone(), change, since_ms, low, high, limit, message }
+        Event { id, change, since_ms, low, high, limit, message }
     }
 }
 

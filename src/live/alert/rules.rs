@@ -79,4 +79,10 @@ impl RuleSet {
     pub fn of(&self, upstream: &str) -> &Rules {
         self.upstreams.get(upstream).unwrap_or(&self.defaults)
     }
+
+    /// The longest that any warm-up may take, in seconds.
+    pub fn longest_grace(&self) -> u64 {
+        let own = self.upstreams.values().chain([&self.defaults]);
+        own.map(|rules| rules.warmup_grace).max().unwrap_or(0)
+    }
 }

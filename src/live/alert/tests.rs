@@ -9,25 +9,25 @@ fn rules() -> RuleSet {
 }
 
 /// What a word of a timeline shows: an upper end in percent, `-` for no traffic, `few:50` for few attempts at 50 percent,
-/// `warm7:50` for pools that have been filling for 7 seconds.
+/// `warm7:50` for pools that have been filling for 7 seconds, `last30:90` for 90 percent of which the last seconds show 30.
 fn shown(word: &str, now_ms: i64) -> Seen {
-    let (attempts, warming, high): (u64, Option<i64>, u32) = match word.split_once(':') {
-        None if word == "-" => return Seen::default(),
-        None => (1000, None, word.parse().unwrap()),
-        Some(("few", high)) => (99, None, high.parse().unwrap()),
-        Some((seconds, high)) => {
-            let seconds: i64 = seconds.strip_prefix("warm").unwrap().parse().unwrap();
-            (1000, Some(now_ms - seconds * 1000), high.parse().unwrap())
-        }
+    let Some((how, high_of)) = word.split_once(':').or((word != "-").then_some(("", word))) else {
+        return Seen::default();
     };
-    let high = f64::from(high) / 100.0;
-    let upstream = SeenUpstream {
+    let high = |percent: &str| percent.parse::<f64>().unwrap() / 100.0;
+    let mut upstream = SeenUpstream {
         name: "app".to_owned(),
-        attempts,
-        high,
-        warmup_since_ms: warming,
-        ..SeenUpstream::default()
+        attempts: 1000,
+        high: high(high_of),
+        ..Default::default()
     };
+    if how == "few" {
+        upstream.attempts = 99;
+    } else if let Some(seconds) = how.strip_prefix("warm") {
+        upstream.warmup_since_ms = Some(now_ms - seconds.parse::<i64>().unwrap() * 1000);
+    } else if let Some(last) = how.strip_prefix("last") {
+        upstream.recent = Some(Recent { attempts: 100, low: 0.0, high: high(last) });
+    }
     Seen { upstreams: vec![upstream], sources: Vec::new() }
 }
 
@@ -69,6 +69,16 @@ fn timelines_lead_to_these_events() {
             "10 hit_rate+, 114 hit_rate-, 225 hit_rate+",
             "no traffic does, at last",
         ),
+        ("last69:90*15 90*20", "10 hit_rate+, 25 hit_rate-", "the last seconds see it first"),
+        ("last69:90*8 last69:60*3", "10 hit_rate+", "whatever the window says meanwhile"),
+        ("last69:90*8 last90:60*9 last90:90*9", "", "each of the two must be bad for as long"),
+        (
+            "last90:60*15 last90:75*20",
+            "10 hit_rate+, 25 hit_rate-",
+            "so is what is bad on the whole",
+        ),
+        ("69*15 last69:75*30", "10 hit_rate+", "both must be good"),
+        ("69*15 last71:75*30", "10 hit_rate+", "by the margin"),
     ] {
         assert_eq!(told(timeline), expected, "{why}: {timeline}");
     }
@@ -82,9 +92,20 @@ fn a_warm_up_mutes_the_hit_rate_until_its_grace_is_over() {
     };
     let short = format!("90*5 {} 90*20", warming(0, 19, 40));
     assert_eq!(told(&short), "");
-    let long = format!("90*5 {} 90*20", warming(0, 50, 40));
-    let expected = "25 never_warmed+, 35 hit_rate+, 55 never_warmed-, 65 hit_rate-";
-    assert_eq!(told(&long), expected);
+    let long = format!("90*5 {} 40*5 90*20", warming(0, 50, 40));
+    assert_eq!(
+        told(&long),
+        "25 never_warmed+, 70 never_warmed-",
+        "one alert, when the grace is over"
+    );
+    let slow = format!("90*5 {} 90*20", warming(0, 50, 80));
+    assert_eq!(told(&slow), "", "a quiet pool takes long to fill, and serves well meanwhile");
+    let echo = format!("90*5 {} 40*9 90*20", warming(0, 19, 40));
+    assert_eq!(told(&echo), "", "a window still holds the warm-up when that is over");
+    let off = format!("90*5 {} 40*30", warming(0, 5, 40));
+    assert_eq!(told(&off), "20 hit_rate+", "low for another reason");
+    let second = format!("40*15 {} 90*20", warming(0, 5, 40));
+    assert_eq!(told(&second), "10 hit_rate+, 30 hit_rate-", "a reload ends no alert");
 }
 
 #[test]

@@ -156,6 +156,22 @@ fn mixed_counters() -> Vec<(String, Files, Expected)> {
     all
 }
 
+/// Keepalive is turned on or off by a reload in the middle of a log.
+fn changed() -> Vec<(String, Files, Expected)> {
+    let mut all = Vec::new();
+    for (name, before, after) in [("off to on", OFF, ON), ("on to off", ON, OFF)] {
+        for clients in [5.0, 20.0] {
+            let first = Nginx { clients, peers: vec![before], ..Nginx::default() };
+            let (_, drawn) = first.run();
+            let pids = vec![103, 104];
+            let second = Nginx { pids, drawn, peers: vec![after], ..first.clone() };
+            let files = mixed(&first, second, 120_000);
+            all.push((format!("{clients} clients a second, reload, {name}"), files, Estimate));
+        }
+    }
+    all
+}
+
 fn other_numbers() -> Vec<(String, Files, Expected)> {
     let far = [(10, 0.5, 1000, 0.03), (1000, 0.6, 5, 0.05), (20, 0.8, 1000, 0.04)];
     let apart = far.map(|(requests, visible, near_requests, near_visible)| {
@@ -246,7 +262,8 @@ fn wrong(rows: &[Row], report: &Value, expected: Expected) -> Option<&'static st
 #[test]
 fn no_simulated_log_gets_a_confident_wrong_number() {
     let scenarios =
-        [late_clients(), several_logs(), sampled(), mixed_counters(), other_numbers()].concat();
+        [late_clients(), several_logs(), sampled(), mixed_counters(), changed(), other_numbers()]
+            .concat();
     let (mut judged, mut confident, mut failed) = (0, Vec::new(), Vec::new());
     for (name, files, expected) in &scenarios {
         let report = report(files, &["--by", "peer"], Line::text);
