@@ -1,5 +1,7 @@
 //! What a run found, ready to be rendered: plain data, sorted, without any choice left to the renderer but its form.
 
+use serde::{Deserialize, Serialize};
+
 /// Everything that one run found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
@@ -116,7 +118,7 @@ pub struct UpstreamWarmup {
 }
 
 /// Why pools were empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Cause {
     /// HUP: all workers are new.
     Reload,

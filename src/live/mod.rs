@@ -10,3 +10,4 @@ mod slice;
 pub mod slices;
 pub mod time;
 pub mod totals;
+pub mod warmups;

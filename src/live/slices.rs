@@ -69,6 +69,11 @@ impl Slices {
         }
     }
 
+    /// Windows of up to `longest_ms` milliseconds are asked for from now on. Longer ones than before fill with time.
+    pub fn keep(&mut self, longest_ms: i64) {
+        self.keep_ms = longest_ms.clamp(COARSE_MS, MAX_WINDOW_MS);
+    }
+
     /// An empty part for a thread to count in, at this moment in milliseconds since the epoch.
     pub fn part(&self, now_ms: i64) -> Part {
         Part::new(now_ms, self.keep_ms)

@@ -40,6 +40,8 @@ pub enum Reading {
     Access(Arc<Recipe>),
     /// As those of an error log.
     Errors,
+    /// Not at all, as their format logs nothing of upstreams.
+    Nothing,
 }
 
 /// Chooses how to read a source by its name and its first lines; none: there is too little to tell.
@@ -67,6 +69,8 @@ pub struct SourceCounts {
     pub too_long: u64,
     /// Those for which no format was found yet.
     pub unread: u64,
+    /// It is an error log, or its format logs nothing of upstreams.
+    pub is_other: bool,
     /// When its last line came, in milliseconds since the epoch.
     pub last_line_ms: Option<i64>,
     /// Why the first line did not fit.

@@ -43,6 +43,10 @@ pub struct Snapshot<'a> {
     pub series: Vec<Series<'a>>,
     /// Where lines come from.
     pub sources: Vec<Source<'a>>,
+    /// Lines that matched, but so late that no window holds them.
+    pub late: u64,
+    /// Lines that matched, but so far ahead of the clock that no window holds them.
+    pub ahead: u64,
     /// How far the newest line was behind the clock when it came, in seconds; none before the first line.
     pub lag_seconds: Option<f64>,
     /// Alerts that fire; none where nothing watches, as in a report.
@@ -100,8 +104,6 @@ pub struct Source<'a> {
     pub too_long: u64,
     /// Lines that were lost before they were read: datagrams that did not fit the queue.
     pub dropped: u64,
-    /// Of the matched ones: so late that no window holds them.
-    pub late: u64,
     /// Bytes of a followed file that are not read yet; none for a stream.
     pub lag_bytes: Option<u64>,
 }
@@ -307,9 +309,11 @@ fn watching(text: &mut Text, snapshot: &Snapshot<'_>) {
     }
     let help = "Lines that matched, but so late that no window holds them.";
     text.family("keepwarm_late_lines_total", Kind::Counter, help);
-    for (name, source) in &sources {
-        text.sample(&[("source", name)], source.late);
-    }
+    text.sample(&[], snapshot.late);
+    let help =
+        "Lines that matched, but are more than a minute ahead of the clock: no window holds them.";
+    text.family("keepwarm_ahead_lines_total", Kind::Counter, help);
+    text.sample(&[], snapshot.ahead);
     text.family("keepwarm_source_lag_bytes", Kind::Gauge, "Bytes of a file that are not read yet.");
     for (name, source) in &sources {
         if let Some(bytes) = source.lag_bytes {

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 const MAGIC: &[u8; 4] = b"kwsm";
 
 /// To be raised when anything that is stored changes its form.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// Bytes before the body.
 const HEAD: usize = 4 + 2 + 8 + 4;

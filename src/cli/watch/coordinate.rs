@@ -55,6 +55,8 @@ pub(super) struct Coordinator {
     save_every: Duration,
     least_save: Duration,
     trouble: Option<String>,
+    /// Lines from the future so far.
+    ahead: u64,
     signals: Signals,
 }
 
@@ -67,6 +69,8 @@ impl Coordinator {
         policy: Policy,
         state: State,
     ) -> Result<Self> {
+        let ahead = state.slices.ahead();
+        let watched = Watched::resume(&state.last_lines_ms);
         let mut rules = settings.rules()?;
         let mut times = settings.window_times()?;
         let once = args.once.as_deref().map(|text| milliseconds("--once", text)).transpose()?;
@@ -94,7 +98,7 @@ impl Coordinator {
             policy,
             state,
             windows,
-            watched: Watched::default(),
+            watched,
             // Last, as it takes the screen.
             output: Output::new(args.no_tui || once.is_some()),
             said: Said::default(),
@@ -105,6 +109,7 @@ impl Coordinator {
             save_every: least_save,
             least_save,
             trouble: None,
+            ahead,
         })
     }
 
@@ -183,6 +188,8 @@ impl Coordinator {
         self.take(handed, now, messages, announced);
         let is_shown = is_last || self.output.is_screen() || self.shown.elapsed() >= self.every;
         self.windows.look(&self.state.slices, now, &self.policy, is_last);
+        let longest = self.windows.longest();
+        self.state.warmups.take(&longest.cold, longest.to_ms);
         if is_last && threads.is_over() {
             judge_at_once(&mut self.rules);
         }
@@ -223,6 +230,11 @@ impl Coordinator {
             self.state.positions = positions;
         }
         self.state.slices.take(parts, now);
+        let ahead = "lines are more than a minute ahead of this machine's clock, and in no window: is the clock right?";
+        if self.state.slices.ahead() > self.ahead && self.said.is_news(ahead) {
+            messages.warning(ahead);
+        }
+        self.ahead = self.state.slices.ahead();
     }
 
     fn alert(&mut self, now: i64, messages: &Messages, is_last: bool) {
@@ -245,7 +257,8 @@ impl Coordinator {
             windows: self.windows.iter().map(|window| (&*window.name, &window.report)).collect(),
             slices,
             totals: &self.state.totals,
-            sources: self.watched.exposed(&threads.transports(), slices.late()),
+            warmups: &self.state.warmups,
+            sources: self.watched.exposed(&threads.transports()),
             firing: &firing,
             sinks: self.tell.counts(),
             trouble: self.trouble.clone(),
@@ -287,6 +300,7 @@ impl Coordinator {
 
     fn save(&mut self, messages: &Messages) {
         let Some(path) = &self.settings.state else { return };
+        self.state.last_lines_ms = self.watched.last_lines_ms();
         let begin = Instant::now();
         let saved = state::save(path, &self.state);
         self.trouble = saved.err().map(|error| error.message().to_owned());

@@ -22,11 +22,14 @@ use crate::error::Result;
 use crate::live::alert::Alerts;
 use crate::live::slices::Slices;
 use crate::live::totals::{MAX_SERIES, Totals};
+use crate::live::warmups::Warmups;
 use crate::pipeline::live;
+use crate::record::error_log::ErrorLog;
 use args::WatchArgs;
 use coordinate::Coordinator;
 use settings::Settings;
 use state::State;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Threads that fold lines, if nothing is said: one is enough for most hosts.
@@ -49,13 +52,17 @@ pub(super) fn run(args: &WatchArgs, messages: &mut Messages) -> Result<Exit> {
     };
     let formats = Formats::new(&format, &inputs)?;
     let longest = settings.window_times()?.iter().map(|(_, ms)| *ms).max().unwrap_or_default();
+    let _lock = settings.state.as_deref().map(state::lock).transpose()?;
     let saved = settings.state.as_deref().map(state::load).transpose()?.flatten();
-    let state = saved.unwrap_or_else(|| State {
+    let mut state = saved.unwrap_or_else(|| State {
         positions: Vec::new(),
         slices: Slices::new(longest),
         totals: Totals::new(MAX_SERIES),
         alerts: Alerts::default(),
+        warmups: Warmups::default(),
+        last_lines_ms: BTreeMap::new(),
     });
+    state.slices.keep(longest);
     let sources = sources::open(&settings, &inputs, &state.positions)?;
     let count = args.threads.unwrap_or_else(|| {
         std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS)
@@ -70,7 +77,8 @@ pub(super) fn run(args: &WatchArgs, messages: &mut Messages) -> Result<Exit> {
         excluded: Arc::default(),
         ..Policy::default()
     };
-    let choose = sources::chooser(&formats, &settings, messages.is_quiet());
+    let error_log = ErrorLog::new()?;
+    let choose = sources::chooser(&formats, &settings, &error_log, messages.is_quiet());
     let mut coordinator = Coordinator::new(args, settings.clone(), policy, state)?;
     live::run(sources, parts, &choose, &sources::now_ms, |threads| {
         coordinator.run(threads, messages)

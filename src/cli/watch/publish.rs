@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::live::alert::{Event, Rule};
 use crate::live::slices::Slices;
 use crate::live::totals::{self, Counts, Totals};
+use crate::live::warmups::Warmups;
 use crate::render::prometheus::{self, Alert, Histogram, Series, Sink, Snapshot, Source};
 use crate::render::{Format, Options, render};
 use crate::serve::{Board, Published, Server, textfile};
@@ -19,6 +20,7 @@ pub(super) struct Moment<'a> {
     pub(super) windows: Vec<(&'a str, &'a Report)>,
     pub(super) slices: &'a Slices,
     pub(super) totals: &'a Totals,
+    pub(super) warmups: &'a Warmups,
     pub(super) sources: Vec<Source<'a>>,
     pub(super) firing: &'a [Event],
     pub(super) sinks: Vec<Sink<'a>>,
@@ -81,7 +83,7 @@ impl Publisher {
 }
 
 fn snapshot(moment: Moment<'_>) -> Snapshot<'_> {
-    let Moment { windows, slices, totals, sources, firing, sinks, .. } = moment;
+    let Moment { windows, slices, totals, warmups, sources, firing, sinks, .. } = moment;
     let named = totals.series().map(|(upstream, peer, counts)| series(upstream, peer, counts));
     let other = totals::OTHER.as_bytes();
     let others = totals.others().map(|counts| series(other, other, counts));
@@ -93,9 +95,11 @@ fn snapshot(moment: Moment<'_>) -> Snapshot<'_> {
         bucket_ends_ms: &totals::BUCKETS_MS,
         series: named.chain(others).collect(),
         sources,
+        late: slices.late(),
+        ahead: slices.ahead(),
         lag_seconds,
         alerts: Some(firing.iter().map(alert).collect()),
-        warmups: Vec::new(),
+        warmups: warmups.counts().collect(),
         sinks,
     }
 }

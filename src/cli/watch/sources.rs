@@ -10,6 +10,7 @@ use crate::fold::{Choice, Recipe};
 use crate::input::follow::{Follower, Options, Position};
 use crate::input::{Listener, Stream, discover};
 use crate::pipeline::live::{Inputs, Reading};
+use crate::record::error_log::ErrorLog;
 use crate::tokenizer::prefix::Prefix;
 use std::io::IsTerminal;
 use std::os::unix::fs::FileTypeExt;
@@ -89,15 +90,19 @@ fn listener(address: &str) -> Result<Listener> {
 pub(super) fn chooser(
     formats: &Formats,
     settings: &Settings,
+    error_log: &ErrorLog,
     quiet: bool,
 ) -> impl Fn(&str, &[&[u8]]) -> Result<Option<Reading>> + Sync {
     let choice = Choice::default();
     let messages = Messages::new(quiet);
-    move |name, lines| {
-        if settings.error_log.iter().any(|log| log == name) {
+    move |name: &str, lines: &[&[u8]]| {
+        let file = Path::new(name).is_file();
+        // One file holds one kind of log; what comes by syslog may be of both.
+        let is_error = |line: &&&[u8]| error_log.fits(line);
+        let has_errors = || 2 * lines.iter().filter(is_error).count() > lines.len();
+        if settings.error_log.iter().any(|log| log == name) || (file && has_errors()) {
             return Ok(Some(Reading::Errors));
         }
-        let file = Path::new(name).is_file();
         let source =
             file.then(|| discover(&[name.to_owned()]).sources).into_iter().flatten().next();
         let chosen = match &source {
@@ -105,7 +110,10 @@ pub(super) fn chooser(
             None => formats.choose_for(name, lines)?,
         };
         let Some(Chosen { format, prefix, said, .. }) = chosen else { return Ok(None) };
-        check(name, &format, &choice)?;
+        if let Err(error) = check(name, &format, &choice) {
+            messages.warning(error.message());
+            return Ok(Some(Reading::Nothing));
+        }
         said.say(name, &messages);
         let recipe = |prefix: Option<Prefix>| {
             Arc::new(Recipe::new(&format, prefix, choice.clone(), &log_of(name)))

@@ -5,9 +5,11 @@ use crate::input::follow::Position;
 use crate::live::alert::Alerts;
 use crate::live::slices::Slices;
 use crate::live::totals::Totals;
+use crate::live::warmups::Warmups;
 use crate::summary::codec;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +20,28 @@ pub(super) struct State {
     pub(super) slices: Slices,
     pub(super) totals: Totals,
     pub(super) alerts: Alerts,
+    pub(super) warmups: Warmups,
+    /// When the last line of each source came, in milliseconds since the epoch.
+    pub(super) last_lines_ms: BTreeMap<String, i64>,
+}
+
+/// Keeps others from the state as long as the file that is returned is open: two runs would overwrite each other's.
+///
+/// # Errors
+/// Another run has it, or the lock can't be written.
+pub(super) fn lock(path: &Path) -> Result<File> {
+    let name = format!("--state {}", path.display());
+    let path = beside(path, ".lock");
+    let file = File::options().create(true).append(true).open(path);
+    let file = file.map_err(|error| Error::io(&name, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::new(ErrorKind::Input, format!("{name}: another keepwarm watch uses it"))
+                .with_hint("give each its own file"))
+        }
+        Err(TryLockError::Error(error)) => Err(Error::io(&name, &error)),
+    }
 }
 
 /// Reads a state; none if there is no file yet.
@@ -45,7 +69,7 @@ pub(super) fn load(path: &Path) -> Result<Option<State>> {
 pub(super) fn save(path: &Path, state: &State) -> Result<()> {
     let failed = |error: &io::Error| Error::io(format_args!("--state {}", path.display()), error);
     let bytes = codec::encode(state)?;
-    let temporary = beside(path);
+    let temporary = beside(path, ".new");
     let write = || {
         let mut file = File::create(&temporary)?;
         file.write_all(&bytes)?;
@@ -59,10 +83,10 @@ pub(super) fn save(path: &Path, state: &State) -> Result<()> {
     })
 }
 
-/// The name under which a file is written before it takes its own.
-fn beside(path: &Path) -> PathBuf {
+/// The name of a file beside it: the one that is written before it takes the state's name, or the lock.
+fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
+    name.push(end);
     path.with_file_name(name)
 }
 
@@ -72,7 +96,14 @@ mod tests {
 
     fn empty() -> State {
         let (slices, totals) = (Slices::new(3_600_000), Totals::new(10));
-        State { positions: Vec::new(), slices, totals, alerts: Alerts::default() }
+        State {
+            positions: Vec::new(),
+            slices,
+            totals,
+            alerts: Alerts::default(),
+            warmups: Warmups::default(),
+            last_lines_ms: BTreeMap::new(),
+        }
     }
 
     #[test]
@@ -87,6 +118,16 @@ mod tests {
         let error = load(&path).unwrap_err();
         assert!(error.message().contains("--state"), "{error:?}");
         assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn a_state_has_one_user() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let first = lock(&path).unwrap();
+        assert!(lock(&path).unwrap_err().message().contains("another"));
+        drop(first);
+        lock(&path).unwrap();
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::live::alert::SeenSource;
 use crate::pipeline::live::{SourceCounts, Transport};
 use crate::render::prometheus;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A source, and its lines when its last ones were judged.
@@ -20,12 +20,47 @@ struct Source {
 #[derive(Debug, Default)]
 pub(super) struct Watched(BTreeMap<Arc<str>, Source>);
 
+/// A name without its date, so that the logs of different days have the same one: `access-2026-11-21.log`. A date has at
+/// least six digits.
+fn undated(name: &str) -> String {
+    let is_part = |c: char| c.is_ascii_digit() || c == '-' || c == '_';
+    let mut rest = name;
+    let mut undated = String::new();
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, from) = rest.split_at(at);
+        let (run, after) = from.split_at(from.find(|c| !is_part(c)).unwrap_or(from.len()));
+        let digits = run.chars().filter(char::is_ascii_digit).count();
+        undated.push_str(before);
+        undated.push_str(if digits < 6 { run } else { "*" });
+        rest = after;
+    }
+    undated + rest
+}
+
 impl Watched {
+    /// When the last line of each source came, by what was known before a restart.
+    pub(super) fn resume(last_lines_ms: &BTreeMap<String, i64>) -> Self {
+        let source = |(name, last): (&String, &i64)| {
+            let now = SourceCounts { last_line_ms: Some(*last), ..SourceCounts::default() };
+            (Arc::from(name.as_str()), Source { now, ..Source::default() })
+        };
+        Watched(last_lines_ms.iter().map(source).collect())
+    }
+
+    /// When the last line of each source came, in milliseconds since the epoch.
+    pub(super) fn last_lines_ms(&self) -> BTreeMap<String, i64> {
+        let last = |(name, source): (&Arc<str>, &Source)| {
+            Some((name.to_string(), source.now.last_line_ms?))
+        };
+        self.0.iter().filter_map(last).collect()
+    }
+
     /// Takes in what is known of a source now. Returns why a line does not fit, when that happens for the first time.
     pub(super) fn take(&mut self, name: Arc<str>, counts: SourceCounts) -> Option<String> {
         let source = self.0.entry(name).or_default();
         let is_new = source.now.first_malformed.is_none();
-        source.now = counts;
+        let last_line_ms = counts.last_line_ms.max(source.now.last_line_ms);
+        source.now = SourceCounts { last_line_ms, ..counts };
         source.now.first_malformed.clone().filter(|_| is_new)
     }
 
@@ -34,15 +69,24 @@ impl Watched {
         self.0.keys().map(|name| &**name)
     }
 
-    /// Lines of all sources since the start, and those for which no format was found.
+    /// Lines of all sources since the start, and those that tell nothing of upstreams.
     pub(super) fn lines(&self) -> (u64, u64) {
         self.0.values().fold((0, 0), |(lines, unread), source| {
-            (lines + source.now.lines, unread + source.now.unread)
+            let of = &source.now;
+            (lines + of.lines, unread + if of.is_other { of.lines } else { of.unread })
         })
     }
 
-    /// What alerts see, judging each source by its last `least` lines.
+    /// What alerts see, judging each source by its last `least` lines. Error logs, and logs that tell nothing of upstreams,
+    /// are often silent. So is the log of a day that is over: of logs that differ in a date only the newest one is seen.
     pub(super) fn seen(&mut self, least: u64) -> Vec<SeenSource> {
+        let mut newest: BTreeMap<String, (i64, Arc<str>)> = BTreeMap::new();
+        for (name, source) in self.0.iter().filter(|(_, source)| !source.now.is_other) {
+            let last = (source.now.last_line_ms.unwrap_or(i64::MIN), Arc::clone(name));
+            let own = newest.entry(undated(name)).or_insert_with(|| last.clone());
+            *own = last.max(own.clone());
+        }
+        let newest: BTreeSet<Arc<str>> = newest.into_values().map(|(_, name)| name).collect();
         let seen = |(name, source): (&Arc<str>, &mut Source)| {
             let (lines, malformed) = (source.now.lines, source.now.malformed + source.now.unread);
             if lines - source.base.0 >= least {
@@ -56,15 +100,13 @@ impl Watched {
                 malformed: source.judged.1,
             }
         };
-        self.0.iter_mut().map(seen).collect()
+        self.0.iter_mut().filter(|(name, _)| newest.contains(*name)).map(seen).collect()
     }
 
-    /// For Prometheus. How many lines came too late is known of all sources together only, so it is given as that of the
-    /// only one, or of a source of its own.
+    /// For Prometheus.
     pub(super) fn exposed<'a>(
         &'a self,
         transports: &BTreeMap<Arc<str>, Transport>,
-        late: u64,
     ) -> Vec<prometheus::Source<'a>> {
         let one = |(name, source): (&'a Arc<str>, &Source)| {
             let SourceCounts { lines, malformed, unread, too_long, .. } = source.now;
@@ -75,15 +117,43 @@ impl Watched {
                 malformed: malformed - too_long + unread,
                 too_long,
                 dropped: transport.dropped,
-                late: if self.0.len() == 1 { late } else { 0 },
                 lag_bytes: transport.lag,
             }
         };
-        let mut all: Vec<_> = self.0.iter().map(one).collect();
-        if late > 0 && all.len() != 1 {
-            let name = prometheus::OTHER;
-            all.push(prometheus::Source { name, late, ..prometheus::Source::default() });
+        self.0.iter().map(one).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_795_219_200_000;
+
+    fn counts(ago_s: i64, is_other: bool) -> SourceCounts {
+        let last_line_ms = Some(NOW - ago_s * 1000);
+        SourceCounts { lines: 1, last_line_ms, is_other, ..SourceCounts::default() }
+    }
+
+    #[test]
+    fn only_what_should_have_lines_is_seen() {
+        let mut watched = Watched::default();
+        for (name, ago_s, is_other) in [
+            ("/logs/access-2026-11-20.log", 90_000, false),
+            ("/logs/access-2026-11-21.log", 1, false),
+            ("/logs/20261120/access.log", 90_000, false),
+            ("/logs/20261121/access.log", 1, false),
+            ("/logs/site1.log", 90_000, false),
+            ("/logs/site2.log", 1, false),
+            ("/logs/error.log", 90_000, true),
+        ] {
+            watched.take(Arc::from(name), counts(ago_s, is_other));
         }
-        all
+        let seen: Vec<String> = watched.seen(100).into_iter().map(|source| source.name).collect();
+        let expected = ["20261121/access.log", "access-2026-11-21.log", "site1.log", "site2.log"];
+        assert_eq!(seen, expected.map(|name| format!("/logs/{name}")));
+        let resumed = Watched::resume(&watched.last_lines_ms()).seen(100);
+        let last: Vec<Option<i64>> = resumed.iter().map(|source| source.last_line_ms).collect();
+        assert!(last.contains(&Some(NOW - 90_000_000)), "site1: {last:?}");
     }
 }

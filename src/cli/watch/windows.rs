@@ -1,7 +1,7 @@
 //! The windows of time that a live run looks at.
 
-use crate::analysis::report::{InputStats, Report};
-use crate::analysis::{Policy, analyse};
+use crate::analysis::report::{Cold, InputStats, Report};
+use crate::analysis::{Policy, analyse, analyse_with_cold};
 use crate::live::alert::Seen;
 use crate::live::slices::Slices;
 use crate::summary::Summary;
@@ -27,6 +27,8 @@ pub(super) struct Window {
     pub(super) to_ms: i64,
     /// What it shows.
     pub(super) report: Report,
+    /// The times in which pools were cold, in order.
+    pub(super) cold: Vec<Cold>,
 }
 
 /// All windows, the one that alerts are judged by first; at least one.
@@ -48,6 +50,7 @@ impl Windows {
             looked_ms: i64::MIN,
             to_ms: 0,
             report: nothing.clone(),
+            cold: Vec::new(),
         };
         let mut windows = times.into_iter().map(window);
         let first = windows.next()?;
@@ -60,6 +63,13 @@ impl Windows {
     /// All of them.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Window> {
         std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// The one that goes furthest back.
+    pub(super) fn longest(&self) -> &Window {
+        self.others.iter().fold(&self.first, |longest, window| {
+            if window.span_ms > longest.span_ms { window } else { longest }
+        })
     }
 
     /// What alerts see of the upstreams, where a warm-up may take so many seconds. In the end the first window is judged
@@ -108,7 +118,21 @@ impl Window {
             without_upstream: lines.without_upstream,
             ..InputStats::default()
         };
-        self.report = analyse(found.summary, input, policy);
+        (self.report, self.cold) = analyse_with_cold(found.summary, input, policy);
+        spread(&mut self.report, found.to_ms - found.from_ms);
+    }
+}
+
+/// New connections per second over a window of so many milliseconds, though there were some in a part of it only.
+#[expect(clippy::cast_precision_loss, reason = "windows are far below 2^53 ms")]
+fn spread(report: &mut Report, window_ms: i64) {
+    let Some(period) = report.period else { return };
+    let share = (1000.0 * period.seconds() / window_ms as f64).min(1.0);
+    let upstreams = report.upstreams.iter_mut();
+    let stats = upstreams
+        .flat_map(|of| of.peers.iter_mut().map(|peer| &mut peer.stats).chain([&mut of.stats]));
+    for new in stats.chain([&mut report.total]).filter_map(|of| of.new_per_second.as_mut()) {
+        new.mean *= share;
     }
 }
 

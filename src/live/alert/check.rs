@@ -134,7 +134,10 @@ fn of_rate(rules: &Rules, attempts: u64, high: f64) -> Verdict {
 fn hit_rate(rules: &Rules, seen: &SeenUpstream, now_ms: i64) -> Check {
     let warming_s = seen.warmup_since_ms.map(|since| now_ms.saturating_sub(since).max(0) / 1000);
     let warming_s = warming_s.and_then(|seconds| u64::try_from(seconds).ok());
-    let verdict = of_rate(rules, seen.attempts, 100.0 * seen.high);
+    // A burst stays in the window for as long as that is: without attempts it says nothing of this moment.
+    let is_idle = seen.recent.is_some_and(|recent| recent.attempts == 0);
+    let attempts = if is_idle { 0 } else { seen.attempts };
+    let verdict = of_rate(rules, attempts, 100.0 * seen.high);
     let recent = seen.recent.map(|recent| of_rate(rules, recent.attempts, 100.0 * recent.high));
     // The numbers are those that show it first.
     let (low, high) = match seen.recent {
@@ -171,7 +174,8 @@ fn of_upstream(rules: &Rules, seen: &SeenUpstream, now_ms: i64, all: &mut Vec<Ch
         let value = 100.0 * seen.failed as f64 / seen.attempts.max(1) as f64;
         add(id(Rule::FailedConnects, None), enough(is_over(value, limit)), value, limit);
     }
-    for (peer, per_second) in &seen.peers {
+    // Unix sockets have no ports.
+    for (peer, per_second) in seen.peers.iter().filter(|(peer, _)| !peer.starts_with("unix:")) {
         let limit = rules.ports as f64 / TIME_WAIT_S * rules.max_ports / 100.0;
         let verdict = is_over(*per_second, limit);
         add(id(Rule::PortExhaustion, Some(peer)), verdict, *per_second, limit);
@@ -209,7 +213,7 @@ impl Seen {
             let last = known.rfind(|warmup| warmup.upstreams.contains(name))?;
             last.end_ms.is_none().then_some(last.start_ms)
         };
-        let recent: BTreeMap<&str, Recent> = recent.map_or_else(BTreeMap::new, |report| {
+        let recent: Option<BTreeMap<&str, Recent>> = recent.map(|report| {
             let of = |upstream| (name_of(upstream), Recent::of(&upstream.stats));
             report.upstreams.iter().map(of).collect()
         });
@@ -222,7 +226,7 @@ impl Seen {
             };
             SeenUpstream {
                 warmup_since_ms: warmup_since_ms(&name),
-                recent: recent.get(&*name).copied(),
+                recent: recent.as_ref().map(|all| all.get(&*name).copied().unwrap_or_default()),
                 name,
                 attempts: *attempts,
                 failed: *failed,

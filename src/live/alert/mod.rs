@@ -29,6 +29,9 @@ use std::fmt;
 /// Most time that one tick adds to a wait, in milliseconds.
 pub const MAX_TICK_MS: i64 = 10_000;
 
+/// How long the last seconds hold what was before, in milliseconds.
+const ECHO_MS: i64 = 10_000;
+
 /// Most alerts that are waited for or firing: of an attacker's thousands of peers no more are told.
 pub const MAX_ALERTS: usize = 1_000;
 
@@ -157,6 +160,8 @@ struct Waiting {
     recent: Wait,
     /// A warm-up was under way at the last tick.
     is_warming: bool,
+    /// The last seconds still hold a warm-up that is over, for so many milliseconds.
+    echo_ms: i64,
     /// For how long nothing could be told, in milliseconds.
     unknown_ms: i64,
     low: f64,
@@ -227,10 +232,15 @@ impl Waiting {
         let is_good = first == Verdict::Good && known.all(|of| of == Verdict::Good);
         (self.low, self.high, self.limit) = (check.low, check.high, check.limit);
         (self.unknown_ms, self.warming_s) = (0, check.warming_s);
+        self.echo_ms = self.echo_ms.saturating_sub(passed_ms).max(0);
         if std::mem::replace(&mut self.is_warming, check.warming_s.is_some()) && !self.is_warming {
             // What was bad because of the warm-up says nothing of the time after it.
-            (self.window, self.recent) = (Wait::default(), Wait::default());
+            self.echo_ms = ECHO_MS;
+            if check.recent.is_some() {
+                self.window = Wait::default();
+            }
         }
+        let is_muted = check.is_muted || self.echo_ms > 0;
         let for_ms = ms(check.for_s);
         if self.since_ms.is_some() {
             let good = self.window.step(Some(is_good), passed_ms);
@@ -242,7 +252,7 @@ impl Waiting {
         };
         let [window, recent] = verdicts.map(is_bad);
         let bad = self.window.step(window, passed_ms).max(self.recent.step(recent, passed_ms));
-        bad.filter(|bad| *bad >= for_ms && !check.is_muted).map(|_| Change::Firing)
+        bad.filter(|bad| *bad >= for_ms && !is_muted).map(|_| Change::Firing)
     }
 
     /// Nothing to tell by: a wait stands still, until that has lasted too long.

@@ -9,7 +9,8 @@ fn rules() -> RuleSet {
 }
 
 /// What a word of a timeline shows: an upper end in percent, `-` for no traffic, `few:50` for few attempts at 50 percent,
-/// `warm7:50` for pools that have been filling for 7 seconds, `last30:90` for 90 percent of which the last seconds show 30.
+/// `warm7:50` for pools that have been filling for 7 seconds, `last30:90` for 90 percent of which the last seconds show 30, and
+/// `none:90` if they show nothing.
 fn shown(word: &str, now_ms: i64) -> Seen {
     let Some((how, high_of)) = word.split_once(':').or((word != "-").then_some(("", word))) else {
         return Seen::default();
@@ -25,6 +26,8 @@ fn shown(word: &str, now_ms: i64) -> Seen {
         upstream.attempts = 99;
     } else if let Some(seconds) = how.strip_prefix("warm") {
         upstream.warmup_since_ms = Some(now_ms - seconds.parse::<i64>().unwrap() * 1000);
+    } else if how == "none" {
+        upstream.recent = Some(Recent::default());
     } else if let Some(last) = how.strip_prefix("last") {
         upstream.recent = Some(Recent { attempts: 100, low: 0.0, high: high(last) });
     }
@@ -77,6 +80,7 @@ fn timelines_lead_to_these_events() {
             "10 hit_rate+, 25 hit_rate-",
             "so is what is bad on the whole",
         ),
+        ("last0:69*10 none:69*60 last69:69*9", "71 hit_rate+", "a burst stays in the window"),
         ("69*15 last69:75*30", "10 hit_rate+", "both must be good"),
         ("69*15 last71:75*30", "10 hit_rate+", "by the margin"),
     ] {
@@ -143,6 +147,7 @@ fn each_rule_has_its_limit() {
             ups(SeenUpstream { peers: peers(377.0), ..upstream() }),
             "port_exhaustion:app:10.0.0.1:80",
         ),
+        (ups(SeenUpstream { peers: vec![("unix:/run/a".to_owned(), 9e3)], ..upstream() }), ""),
         (srcs(source(300, 50)), ""),
         (srcs(source(301, 50)), "silent_source:a.log"),
         (srcs(source(0, 51)), "not_matching:a.log"),

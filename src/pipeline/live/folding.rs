@@ -44,6 +44,7 @@ impl<'a> Folding<'a> {
         let Counted { part, positions, sources, .. } = &mut *counted;
         part.set_now(now_ms);
         let source = sources.entry(Arc::clone(&job.source)).or_default();
+        source.is_other = matches!(reading, Some(Reading::Errors | Reading::Nothing));
         let bytes = u64::try_from(job.bytes.len()).unwrap_or(u64::MAX);
         let too_long = job.too_long;
         part.count(LineCounts { bytes, lines: too_long, too_long, ..LineCounts::default() });
@@ -91,6 +92,10 @@ impl<'a> Folding<'a> {
                 if let Some(event) = self.error_log.event(line) {
                     part.event(event);
                 }
+            }
+            Some(Reading::Nothing) => {
+                let matched = LineCounts { lines: 1, matched: 1, ..LineCounts::default() };
+                part.count(LineCounts { without_upstream: 1, ..matched });
             }
             None => {
                 source.unread += 1;

@@ -177,7 +177,6 @@ pub(super) fn sources<'a>(sources: &[Source<'a>]) -> BTreeMap<String, Source<'a>
         sum.malformed = sum.malformed.saturating_add(source.malformed);
         sum.too_long = sum.too_long.saturating_add(source.too_long);
         sum.dropped = sum.dropped.saturating_add(source.dropped);
-        sum.late = sum.late.saturating_add(source.late);
         if let Some(bytes) = source.lag_bytes {
             sum.lag_bytes = Some(sum.lag_bytes.unwrap_or(0).saturating_add(bytes));
         }

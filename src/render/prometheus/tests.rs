@@ -60,6 +60,8 @@ fn everything_that_is_watched_is_exposed() {
         windows: vec![("1m", &report), ("5m", &report)],
         bucket_ends_ms: &[1, 50, 1_000],
         series: vec![series(b"10.0.0.1:80"), series(b"10.0.0.2:80")],
+        late: 3,
+        ahead: 0,
         sources: vec![Source {
             name: "a.log",
             matched: 9,
@@ -123,7 +125,7 @@ fn names_that_look_alike_are_one_series() {
     let names = [b"\xff", b"\xfe", one.as_bytes(), two.as_bytes()];
     let series = names.map(|upstream: &[u8]| Series { upstream, attempts: 1, ..Series::default() });
     let text = exposed(&Snapshot { series: series.to_vec(), ..Snapshot::default() });
-    assert_eq!(check(&text).len(), 1 + 2 * 5);
+    assert_eq!(check(&text).len(), 1 + 2 * 5 + 2);
     assert_eq!(text.matches("outcome=\"reused\"} 2\n").count(), 2);
 }
 
