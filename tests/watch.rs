@@ -159,3 +159,30 @@ fn a_pipe_ends_the_run_and_an_alert_its_status() {
         assert!(shown.contains("10.0.0.1:80: reuse"), "{shown}");
     }
 }
+
+#[test]
+fn logs_that_tell_nothing_of_upstreams_are_no_reason_to_alert() {
+    let combined =
+        "10.0.0.1 - - [21/Nov/2026:02:03:23 +0000] \"GET / HTTP/1.1\" 200 12 \"-\" \"x\"\n";
+    let error = "2026/11/21 02:03:23 [error] 12#12: *1 connect() failed\n";
+    let good = "{\"msec\":\"1795226603.000\",\"upstream_addr\":\"10.0.0.1:80\",\
+                \"upstream_connect_time\":\"0.000\",\"upstream_response_time\":\"0.001\"}\n";
+    let dir = Dir::new();
+    std::fs::create_dir(dir.path("logs")).unwrap();
+    for (name, line) in
+        [("logs/access.log", combined), ("logs/error.log", error), ("logs/a.log", good)]
+    {
+        dir.write(name, line.repeat(200));
+    }
+    for input in ["logs", "logs/*.log"] {
+        let args = ["watch", "--from-start", "--once", "1s", "--no-tui", input];
+        let run = dir.command(&args).output().unwrap();
+        let said = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(0), "{said}");
+        assert!(!said.contains("ALERT"), "{said}");
+        assert!(
+            said.contains("access.log: its format (combined) logs nothing of upstreams"),
+            "{said}"
+        );
+    }
+}

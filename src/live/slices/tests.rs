@@ -190,6 +190,20 @@ fn events_are_kept_as_long_as_windows_may_need_them() {
 }
 
 #[test]
+fn longer_windows_fill_when_they_are_asked_for() {
+    let mut slices = Slices::new(60_000);
+    for keeps_more in [false, true] {
+        if keeps_more {
+            slices.keep(HOUR);
+        }
+        let mut part = slices.part(NOW);
+        count(&mut part, &[plain(1_200_000), plain(0)]);
+        slices.take([part], NOW);
+        assert_eq!(lines_in(&slices, HOUR, NOW), if keeps_more { 3 } else { 1 });
+    }
+}
+
+#[test]
 fn the_ends_of_time_do_not_panic() {
     for now in [i64::MIN, 0, i64::MAX] {
         let mut slices = of(&[plain(0)]);
