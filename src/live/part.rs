@@ -10,6 +10,16 @@ use std::collections::BTreeMap;
 /// Width of a slice in milliseconds.
 pub const FINE_MS: i64 = 5_000;
 
+/// Width of a slice that is older than [`FINE_FOR_MS`], in milliseconds.
+pub const COARSE_MS: i64 = 60_000;
+
+/// Slices stay fine for so long, in milliseconds: for windows of 5 minutes, and for what comes a little late.
+pub const FINE_FOR_MS: i64 = 360_000;
+
+/// A part makes its own slices coarse when they are this far behind its newest line, in milliseconds. By then they are so
+/// wherever the windows end.
+const COARSE_BEHIND_MS: i64 = FINE_FOR_MS + COARSE_MS + AHEAD_MS;
+
 /// The start of the slice of this width that a moment lies in; all in milliseconds.
 pub(super) fn start_of(ms: i64, width: i64) -> i64 {
     // Just above the least number there is no start to give.
@@ -18,13 +28,17 @@ pub(super) fn start_of(ms: i64, width: i64) -> i64 {
 
 /// Lines by slices of [`FINE_MS`], each in that of its own time. Made by [`super::slices::Slices::part`].
 ///
-/// Bounded by time, not by lines: slices that are older than any window are only kept as one sum.
+/// Bounded by time, not by lines: slices that are older than any window are only kept as one sum. An old log is read
+/// hours in a second: what is far behind its newest line is kept by slices of [`COARSE_MS`].
 #[derive(Debug, Clone)]
 pub struct Part {
     now_ms: i64,
-    /// Most slices: those of the longest window, and a few more.
+    /// Most coarse slices: those of the longest window, and a few more.
     most: usize,
-    pub(super) slices: BTreeMap<i64, Summary>,
+    fine: BTreeMap<i64, Summary>,
+    /// What is older is coarse, in milliseconds since the epoch.
+    fine_from: i64,
+    coarse: BTreeMap<i64, Summary>,
     /// Lines too old for any window.
     pub(super) late: Summary,
     /// Lines from the future.
@@ -36,11 +50,13 @@ pub struct Part {
 
 impl Part {
     pub(super) fn new(now_ms: i64, keep_ms: i64) -> Self {
-        let most = usize::try_from((keep_ms + 2 * AHEAD_MS) / FINE_MS).unwrap_or(usize::MAX);
+        let most = usize::try_from((keep_ms + 2 * AHEAD_MS) / COARSE_MS).unwrap_or(usize::MAX);
         Part {
             now_ms,
             most,
-            slices: BTreeMap::new(),
+            fine: BTreeMap::new(),
+            fine_from: i64::MIN,
+            coarse: BTreeMap::new(),
             late: Summary::default(),
             ahead: Summary::default(),
             lines: LineCounts::default(),
@@ -60,7 +76,9 @@ impl Part {
         let fresh = Part {
             now_ms: self.now_ms,
             most: self.most,
-            slices: BTreeMap::new(),
+            fine: BTreeMap::new(),
+            fine_from: i64::MIN,
+            coarse: BTreeMap::new(),
             late: Summary::default(),
             ahead: Summary::default(),
             lines: LineCounts::default(),
@@ -81,7 +99,7 @@ impl Part {
 
     /// All that was counted, each line once: for totals.
     pub fn summaries(&self) -> impl Iterator<Item = &Summary> {
-        self.slices.values().chain([&self.late, &self.ahead])
+        self.fine.values().chain(self.coarse.values()).chain([&self.late, &self.ahead])
     }
 
     /// What became of all lines.
@@ -96,11 +114,35 @@ impl Part {
         self.line_counts() == LineCounts::default() && self.events.is_empty()
     }
 
+    /// The slices, by their start.
+    pub(super) fn into_slices(self) -> impl Iterator<Item = (i64, Summary)> {
+        self.fine.into_iter().chain(self.coarse)
+    }
+
+    /// Makes room for a slice that begins at this moment.
     #[cold]
-    fn let_go_of_the_oldest(&mut self) {
-        if let Some((_, oldest)) = self.slices.pop_first() {
-            add_late(&mut self.late, oldest);
+    fn open(&mut self, start: i64) {
+        let newest = self.fine.last_key_value().map_or(start, |(newest, _)| start.max(*newest));
+        self.fine_from = start_of(newest.saturating_sub(COARSE_BEHIND_MS), COARSE_MS);
+        while let Some(oldest) = self.fine.first_entry().filter(|of| *of.key() < self.fine_from) {
+            let (start, summary) = oldest.remove_entry();
+            self.coarse(start).merge(summary);
         }
+    }
+
+    /// The coarse slice of a moment. If there are too many, the oldest is let go.
+    #[cold]
+    fn coarse(&mut self, ms: i64) -> &mut Summary {
+        let start = start_of(ms, COARSE_MS);
+        if self.coarse.len() >= self.most && !self.coarse.contains_key(&start) {
+            if self.coarse.first_key_value().is_some_and(|(oldest, _)| start < *oldest) {
+                return &mut self.late;
+            }
+            if let Some((_, oldest)) = self.coarse.pop_first() {
+                add_late(&mut self.late, oldest);
+            }
+        }
+        self.coarse.entry(start).or_default()
     }
 }
 
@@ -119,13 +161,13 @@ impl Place for Part {
             return &mut self.ahead;
         }
         let start = start_of(ms, FINE_MS);
-        if self.slices.len() >= self.most && !self.slices.contains_key(&start) {
-            if self.slices.first_key_value().is_some_and(|(oldest, _)| start < *oldest) {
-                return &mut self.late;
-            }
-            self.let_go_of_the_oldest();
+        if start < self.fine_from {
+            return self.coarse(start);
         }
-        self.slices.entry(start).or_default()
+        if !self.fine.contains_key(&start) {
+            self.open(start);
+        }
+        self.fine.entry(start).or_default()
     }
 
     fn malformed(&mut self) -> &mut LineCounts {

@@ -1,12 +1,17 @@
 //! One slice of time, in the form that fits how often it is asked.
 
+use crate::error::{Error, Result};
 use crate::summary::{Merge, Summary, codec};
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
 use serde::{Deserialize, Serialize};
+use std::io::{Read, Write};
 
 /// What was written in a slice of time.
 ///
 /// A summary has room for what is still to come: packed it takes a fifth of the memory. New lines rarely come to old
-/// slices, and only long windows ask for them, so these are packed.
+/// slices, and only long windows ask for them, so these are packed: encoded and compressed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Slice {
     Open(Box<Summary>),
@@ -46,15 +51,25 @@ impl Slice {
     /// Makes it small. One of more than [`codec::MAX_BYTES`] stays as it is.
     pub(super) fn pack(&mut self) {
         if let Slice::Open(summary) = self
-            && let Ok(mut bytes) = codec::encode(summary)
+            && let Ok(bytes) = packed(summary)
         {
-            bytes.shrink_to_fit();
             *self = Slice::Packed(bytes);
         }
     }
 }
 
+fn packed(summary: &Summary) -> Result<Vec<u8>> {
+    let mut deflate = DeflateEncoder::new(Vec::new(), Compression::fast());
+    let written = deflate.write_all(&codec::encode(summary)?).and_then(|()| deflate.finish());
+    let mut bytes = written.map_err(|error| Error::io("a packed slice", &error))?;
+    bytes.shrink_to_fit();
+    Ok(bytes)
+}
+
 /// What was packed here can be read. What a state file that somebody changed holds may not, and is empty.
 fn unpacked(bytes: &[u8]) -> Summary {
-    codec::decode(bytes).unwrap_or_default()
+    let mut encoded = Vec::new();
+    let most = u64::try_from(codec::MAX_BYTES).unwrap_or(u64::MAX);
+    let read = DeflateDecoder::new(bytes).take(most).read_to_end(&mut encoded);
+    read.ok().and_then(|_| codec::decode(&encoded).ok()).unwrap_or_default()
 }

@@ -4,7 +4,7 @@
 //! goes. Lines that come later than that count in the totals only. A line that comes late, but not too late, goes to the
 //! slice of its own time: any order and any split among threads ends in the same windows.
 
-use super::part::{FINE_MS, Part, start_of};
+use super::part::{COARSE_MS, FINE_FOR_MS, FINE_MS, Part, start_of};
 use super::slice::Slice;
 use super::time::{AHEAD_MS, Newest};
 use crate::record::error_log::ErrorLogEvent;
@@ -12,12 +12,6 @@ use crate::summary::events::Events;
 use crate::summary::{Merge, Summary};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// Width of a slice that is older than [`FINE_FOR_MS`], in milliseconds.
-pub const COARSE_MS: i64 = 60_000;
-
-/// Slices stay fine for so long, in milliseconds: for windows of 5 minutes, and for what comes a little late.
-pub const FINE_FOR_MS: i64 = 360_000;
 
 /// Slices older than this are packed, in milliseconds: a window of a minute does not need them.
 const PACKED_AFTER_MS: i64 = 90_000;
@@ -83,11 +77,11 @@ impl Slices {
     /// any more. To be called about once a second, also when there are no parts.
     pub fn take(&mut self, parts: impl IntoIterator<Item = Part>, now_ms: i64) {
         let horizon = self.horizon(now_ms);
-        for part in parts {
+        for mut part in parts {
             self.late += part.late.lines.lines;
             self.ahead += part.ahead.lines.lines;
-            self.events.merge(part.events);
-            for (start, summary) in part.slices {
+            self.events.merge(std::mem::take(&mut part.events));
+            for (start, summary) in part.into_slices() {
                 // A slice whose lines tell no time was written when its part was open.
                 let newest = summary.span.get().map_or(start, |(_, to)| to);
                 self.newest.record(newest, now_ms);
