@@ -3,6 +3,7 @@
 
 use crate::util::Dir;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -99,6 +100,45 @@ fn by_outcome(address: SocketAddr, query: &str) -> Option<Vec<(String, u64)>> {
     (!results.is_empty()).then_some(results)
 }
 
+/// The values of a metric in the window of an hour, by upstream; none as long as Prometheus has none.
+fn of_the_hour(address: SocketAddr, metric: &str) -> Option<BTreeMap<String, f64>> {
+    let query = format!("/api/v1/query?query={metric}%7Bwindow=%221h%22%7D");
+    let answer: Value = serde_json::from_str(&get(address, &query)?).ok()?;
+    let results = answer["data"]["result"].as_array()?.iter().map(|result| {
+        let upstream = result["metric"]["upstream"].as_str().unwrap().to_owned();
+        (upstream, result["value"][1].as_str().unwrap().parse().unwrap())
+    });
+    let results: BTreeMap<String, f64> = results.collect();
+    (!results.is_empty()).then_some(results)
+}
+
+/// The window of an hour holds the whole log, so it must show what the report says.
+fn compare_windows(address: SocketAddr, report: &Value) {
+    let upstreams = report["upstreams"].as_array().unwrap();
+    let attempts: f64 = report["total"]["attempts"].as_f64().unwrap();
+    await_some("the window", || {
+        let counted = of_the_hour(address, "keepwarm_window_attempts")?;
+        (counted.values().sum::<f64>() >= attempts).then_some(())
+    });
+    for (metric, field, unit) in [
+        ("keepwarm_window_attempts", "/attempts", 1.0),
+        ("keepwarm_window_failed_attempts", "/failed", 1.0),
+        ("keepwarm_hit_rate_low", "/hit_rate/low", 1.0),
+        ("keepwarm_hit_rate_high", "/hit_rate/high", 1.0),
+        ("keepwarm_hit_rate_estimate", "/hit_rate/estimate", 1.0),
+        ("keepwarm_connect_p95_seconds", "/connect_ms/p95", 1000.0),
+        ("keepwarm_handshake_p95_seconds", "/handshake_ms/p95", 1000.0),
+        ("keepwarm_response_p95_seconds", "/response_ms/p95", 1000.0),
+    ] {
+        let shown = of_the_hour(address, metric).unwrap_or_default();
+        for upstream in upstreams {
+            let name = upstream["name"].as_str().unwrap();
+            let expected = upstream.pointer(field).and_then(Value::as_f64).map(|of| of / unit);
+            assert_eq!(shown.get(name).copied(), expected, "{metric} of {name}");
+        }
+    }
+}
+
 #[test]
 fn a_real_prometheus_scrapes_what_the_report_says_and_evaluates_the_rules() {
     let Ok(program) = std::env::var("KEEPWARM_PROMETHEUS") else {
@@ -127,6 +167,7 @@ fn a_real_prometheus_scrapes_what_the_report_says_and_evaluates_the_rules() {
     assert_eq!(value("failed"), total("failed"), "{attempts:?}");
     let sum: u64 = attempts.iter().map(|(_, count)| count).sum();
     assert_eq!(sum, total("attempts"), "{attempts:?}");
+    compare_windows(address, &report);
     let rules = await_some("all rules", || {
         let answer: Value = serde_json::from_str(&get(address, "/api/v1/rules")?).ok()?;
         let rules = answer["data"]["groups"][0]["rules"].as_array()?.clone();
