@@ -19,9 +19,6 @@ use super::choose::Formats;
 use super::message::Messages;
 use crate::analysis::Policy;
 use crate::error::Result;
-use crate::live::alert::Alerts;
-use crate::live::slices::Slices;
-use crate::live::totals::{MAX_SERIES, Totals};
 use crate::pipeline::live;
 use args::WatchArgs;
 use coordinate::Coordinator;
@@ -50,12 +47,7 @@ pub(super) fn run(args: &WatchArgs, messages: &mut Messages) -> Result<Exit> {
     let formats = Formats::new(&format, &inputs)?;
     let longest = settings.window_times()?.iter().map(|(_, ms)| *ms).max().unwrap_or_default();
     let saved = settings.state.as_deref().map(state::load).transpose()?.flatten();
-    let state = saved.unwrap_or_else(|| State {
-        positions: Vec::new(),
-        slices: Slices::new(longest),
-        totals: Totals::new(MAX_SERIES),
-        alerts: Alerts::default(),
-    });
+    let state = saved.unwrap_or_else(|| State::new(longest));
     let sources = sources::open(&settings, &inputs, &state.positions)?;
     let count = args.threads.unwrap_or_else(|| {
         std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS)

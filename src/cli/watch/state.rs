@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::input::follow::Position;
 use crate::live::alert::Alerts;
 use crate::live::slices::Slices;
-use crate::live::totals::Totals;
+use crate::summary::LineCounts;
 use crate::summary::codec;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -16,8 +16,21 @@ use std::path::{Path, PathBuf};
 pub(super) struct State {
     pub(super) positions: Vec<Position>,
     pub(super) slices: Slices,
-    pub(super) totals: Totals,
+    /// What became of all lines that were ever read.
+    pub(super) lines: LineCounts,
     pub(super) alerts: Alerts,
+}
+
+impl State {
+    /// That of a first run, with windows of up to so many milliseconds.
+    pub(super) fn new(longest_ms: i64) -> Self {
+        State {
+            positions: Vec::new(),
+            slices: Slices::new(longest_ms),
+            lines: LineCounts::default(),
+            alerts: Alerts::default(),
+        }
+    }
 }
 
 /// Reads a state; none if there is no file yet.
@@ -71,8 +84,7 @@ mod tests {
     use super::*;
 
     fn empty() -> State {
-        let (slices, totals) = (Slices::new(3_600_000), Totals::new(10));
-        State { positions: Vec::new(), slices, totals, alerts: Alerts::default() }
+        State::new(3_600_000)
     }
 
     #[test]
