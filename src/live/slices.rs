@@ -69,6 +69,11 @@ impl Slices {
         }
     }
 
+    /// Keeps slices for windows of up to `longest_ms` milliseconds from now on, at most [`MAX_WINDOW_MS`].
+    pub fn keep(&mut self, longest_ms: i64) {
+        self.keep_ms = longest_ms.clamp(COARSE_MS, MAX_WINDOW_MS);
+    }
+
     /// An empty part for a thread to count in, at this moment in milliseconds since the epoch.
     pub fn part(&self, now_ms: i64) -> Part {
         Part::new(now_ms, self.keep_ms)

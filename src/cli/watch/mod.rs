@@ -45,9 +45,11 @@ pub(super) fn run(args: &WatchArgs, messages: &mut Messages) -> Result<Exit> {
         nginx_conf: settings.nginx_conf.clone(),
     };
     let formats = Formats::new(&format, &inputs)?;
-    let longest = settings.window_times()?.iter().map(|(_, ms)| *ms).max().unwrap_or_default();
+    let times = [settings.window_times()?, args.once()?.into_iter().collect()].concat();
+    let longest = times.iter().map(|(_, ms)| *ms).max().unwrap_or_default();
     let saved = settings.state.as_deref().map(state::load).transpose()?.flatten();
-    let state = saved.unwrap_or_else(|| State::new(longest));
+    let mut state = saved.unwrap_or_else(|| State::new(longest));
+    state.slices.keep(longest);
     let sources = sources::open(&settings, &inputs, &state.positions)?;
     let count = args.threads.unwrap_or_else(|| {
         std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS)
