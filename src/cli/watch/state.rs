@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::input::follow::Position;
 use crate::live::alert::Alerts;
 use crate::live::slices::Slices;
+use crate::notify::Untold;
 use crate::summary::LineCounts;
 use crate::summary::codec;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ pub(super) struct State {
     /// What became of all lines that were ever read.
     pub(super) lines: LineCounts,
     pub(super) alerts: Alerts,
+    /// What is not delivered of alerts that fire or are over.
+    pub(super) untold: Untold,
 }
 
 impl State {
@@ -29,6 +32,7 @@ impl State {
             slices: Slices::new(longest_ms),
             lines: LineCounts::default(),
             alerts: Alerts::default(),
+            untold: Untold::default(),
         }
     }
 }
