@@ -63,7 +63,8 @@ impl Slices {
         }
     }
 
-    /// Windows of up to `longest_ms` milliseconds are asked for from now on. Longer ones than before fill with time.
+    /// Windows of up to `longest_ms` milliseconds are asked for from now on, at most [`MAX_WINDOW_MS`]. Longer ones than
+    /// before fill with time.
     pub fn keep(&mut self, longest_ms: i64) {
         self.keep_ms = longest_ms.clamp(COARSE_MS, MAX_WINDOW_MS);
     }

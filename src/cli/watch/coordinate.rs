@@ -17,8 +17,10 @@ use crate::analysis::Policy;
 use crate::cli::Exit;
 use crate::cli::message::Messages;
 use crate::error::{Error, ErrorKind, Result};
-use crate::live::alert::{Event, RuleSet, Rules};
+use crate::live::alert::{Alerts, Event, RuleSet, Rules};
+use crate::live::totals::Totals;
 use crate::pipeline::live::{Handed, Threads};
+use crate::summary::Merge;
 use crate::units;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -42,6 +44,9 @@ pub(super) struct Coordinator {
     rules: RuleSet,
     policy: Policy,
     state: State,
+    totals: Totals,
+    /// Lines that came too late before the start.
+    late_before: u64,
     windows: Windows,
     watched: Watched,
     output: Output,
@@ -55,7 +60,9 @@ pub(super) struct Coordinator {
     save_every: Duration,
     least_save: Duration,
     trouble: Option<String>,
-    /// Lines from the future so far.
+    /// Lines ahead of the clock: when this process began, ...
+    ahead_before: u64,
+    /// ... and at the last tick.
     ahead: u64,
     signals: Signals,
 }
@@ -67,19 +74,19 @@ impl Coordinator {
         args: &WatchArgs,
         settings: Settings,
         policy: Policy,
-        state: State,
+        mut state: State,
     ) -> Result<Self> {
         let ahead = state.slices.ahead();
         let watched = Watched::resume(&state.last_lines_ms);
-        let mut rules = settings.rules()?;
+        let rules = settings.rules()?;
         let mut times = settings.window_times()?;
-        let once = args.once.as_deref().map(|text| milliseconds("--once", text)).transpose()?;
-        if let Some(once) = once {
-            // All of the time is judged, when it is over.
-            let span_ms = i64::try_from(once).unwrap_or(i64::MAX);
-            times = vec![(args.once.clone().unwrap_or_default(), span_ms)];
-            judge_at_once(&mut rules);
+        let once = args.once()?;
+        if let Some(once) = &once {
+            // All of the time is judged, when it is over, whatever another run found.
+            times = vec![once.clone()];
+            state.alerts = Alerts::default();
         }
+        let once = once.and_then(|(_, ms)| u64::try_from(ms).ok()).map(Duration::from_millis);
         let first_ms = times.first().and_then(|(_, ms)| u64::try_from(*ms).ok()).unwrap_or(60_000);
         let every =
             settings.every.map_or_else(|| Duration::from_millis(first_ms), Duration::from_secs);
@@ -90,12 +97,14 @@ impl Coordinator {
         })?;
         Ok(Coordinator {
             publisher: Publisher::start(&settings)?,
-            tell: Tell::start(&settings)?,
+            tell: Tell::start(&settings, std::mem::take(&mut state.untold))?,
             signals: Signals::new()?,
             settings,
             config: args.config.is_some().then(|| args.clone()),
             rules,
             policy,
+            totals: Totals::default(),
+            late_before: state.slices.late(),
             state,
             windows,
             watched,
@@ -103,12 +112,13 @@ impl Coordinator {
             output: Output::new(args.no_tui || once.is_some()),
             said: Said::default(),
             every,
-            once: once.map(Duration::from_millis),
+            once,
             shown: Instant::now(),
             saved: None,
             save_every: least_save,
             least_save,
             trouble: None,
+            ahead_before: ahead,
             ahead,
         })
     }
@@ -141,7 +151,7 @@ impl Coordinator {
             }
             let goes_on = self.tick(threads, messages, ends)?;
             if ends || !goes_on {
-                self.tell.stop().iter().for_each(|text| messages.warning(text));
+                self.end_of_telling(threads, messages);
                 return self.end(threads, messages);
             }
         }
@@ -161,11 +171,35 @@ impl Coordinator {
         }
     }
 
-    /// How the run ends: a pipe that is over and a run of limited time judge.
+    /// A pipe that is over and a run of limited time judge.
+    fn judges(&self, threads: &Threads) -> bool {
+        self.once.is_some() || threads.is_over()
+    }
+
+    /// A run that judges is over when all is told. What could not be told is for the next run.
+    fn end_of_telling(&mut self, threads: &Threads, messages: &Messages) {
+        if self.judges(threads) {
+            self.tell.wait(|| self.signals.end());
+        }
+        self.tell.stop().iter().for_each(|text| messages.warning(text));
+        if self.is_untold_news() && self.saved.is_some() {
+            self.save(messages);
+        }
+    }
+
+    /// Takes what is not told into the state. True: it is something else than before.
+    fn is_untold_news(&mut self) -> bool {
+        let untold = self.tell.untold();
+        let is_news = untold != self.state.untold;
+        self.state.untold = untold;
+        is_news
+    }
+
+    /// How the run ends.
     fn end(&mut self, threads: &Threads, messages: &Messages) -> Result<Exit> {
-        let lines = units::lines(self.state.totals.lines.lines);
+        let lines = units::lines(self.state.lines.lines);
         messages.note(&format!("{lines} counted since the start"));
-        let judges = self.once.is_some() || threads.is_over();
+        let judges = self.judges(threads);
         let (lines, unread) = self.watched.lines();
         // A log may be quiet, but not be missing.
         let is_missing = self.settings.syslog.is_empty()
@@ -190,16 +224,18 @@ impl Coordinator {
         self.windows.look(&self.state.slices, now, &self.policy, is_last);
         let longest = self.windows.longest();
         self.state.warmups.take(&longest.cold, longest.to_ms);
-        if is_last && threads.is_over() {
+        if is_last && self.judges(threads) {
             judge_at_once(&mut self.rules);
         }
         if self.once.is_none() || is_last {
             self.alert(now, messages, is_last);
         }
         let is_due = self.saved.is_none_or(|saved| saved.elapsed() >= self.save_every);
-        if announced && (is_last || is_due) {
+        // What is to be told is stored first, and what is told at once after that.
+        if announced && (self.is_untold_news() || is_last || is_due) {
             self.save(messages);
         }
+        self.tell.release();
         self.publish(threads, messages);
         if !is_shown {
             return Ok(true);
@@ -212,7 +248,8 @@ impl Coordinator {
         let mut parts = Vec::new();
         let mut positions = Vec::new();
         for Handed { part, positions: own, sources, errors, .. } in handed {
-            self.state.totals.add(&part);
+            self.state.lines.merge(part.line_counts());
+            self.totals.add(&part);
             parts.push(part);
             positions.extend(own);
             for error in errors {
@@ -256,8 +293,10 @@ impl Coordinator {
         let moment = Moment {
             windows: self.windows.iter().map(|window| (&*window.name, &window.report)).collect(),
             slices,
-            totals: &self.state.totals,
+            totals: &self.totals,
             warmups: &self.state.warmups,
+            late: slices.late() - self.late_before,
+            ahead: slices.ahead() - self.ahead_before,
             sources: self.watched.exposed(&threads.transports()),
             firing: &firing,
             sinks: self.tell.counts(),
