@@ -3,6 +3,7 @@
 pub(super) mod args;
 mod coordinate;
 mod output;
+mod print;
 mod publish;
 mod said;
 mod service;
@@ -39,7 +40,7 @@ const MAX_THREADS: usize = 4;
 pub(super) fn run(args: &WatchArgs, messages: &mut Messages) -> Result<Exit> {
     let settings = Settings::of(args)?;
     if args.print_config {
-        super::to_stdout(settings.to_toml()?.as_bytes())?;
+        super::to_stdout(print::config(&settings)?.as_bytes())?;
         return Ok(Exit::Fine);
     }
     let inputs = sources::names(&settings)?;

@@ -13,13 +13,15 @@ pub struct Rules {
     /// With fewer attempts in the window nothing is judged.
     pub min_attempts: u64,
     /// A limit must be passed for so long before it is told, in seconds; and kept as long before that is over.
-    #[serde(rename = "for")]
+    #[serde(rename = "for", with = "crate::span::in_seconds")]
     pub for_s: u64,
     /// How far above its limit a hit rate must be to be good again, in points.
     pub clear_margin: f64,
     /// A warm-up may take so long, in seconds: so long a low hit rate of its upstream is not told.
+    #[serde(with = "crate::span::in_seconds")]
     pub warmup_grace: u64,
     /// Most that 95 % of connects take, in milliseconds; none: not watched.
+    #[serde(with = "crate::span::in_some_milliseconds")]
     pub max_connect_p95: Option<u64>,
     /// Ports of this machine for connections to one peer: by default those of Linux's `ip_local_port_range`,
     /// 32768 to 60999. A closed connection keeps its port for 60 s (`TCP_TIMEWAIT_LEN`).
