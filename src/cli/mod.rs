@@ -1,6 +1,7 @@
 //! The command line: what a user may type and what it means. One file per command.
 
 pub mod args;
+mod aside;
 mod choose;
 mod error_logs;
 mod formats;

@@ -2,12 +2,12 @@
 #![expect(clippy::disallowed_methods, reason = "the clock of a live run")]
 
 use super::args::WatchArgs;
-use super::output::{self, Output, View};
+use super::output::{Output, View};
 use super::publish::{Moment, Publisher};
 use super::said::Said;
 use super::service;
 use super::settings::{Settings, milliseconds};
-use super::signals::Signals;
+use super::signals::{self, Signals};
 use super::sources::now_ms;
 use super::state::{self, State};
 use super::tell::Tell;
@@ -19,8 +19,9 @@ use crate::cli::message::Messages;
 use crate::error::{Error, ErrorKind, Result};
 use crate::live::alert::{Event, RuleSet, Rules};
 use crate::pipeline::live::{Handed, Threads};
+use crate::render::live;
 use crate::units;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -50,7 +51,7 @@ pub(super) struct Coordinator {
     said: Said,
     every: Duration,
     once: Option<Duration>,
-    shown: Instant,
+    show_next: Instant,
     saved: Option<Instant>,
     save_every: Duration,
     least_save: Duration,
@@ -84,6 +85,7 @@ impl Coordinator {
         let least_save = args.save_every.as_deref().map_or(Ok(SAVE), |text| {
             milliseconds("--save-every", text).map(Duration::from_millis)
         })?;
+        let alerts_to_stdout = settings.alerts.as_deref() == Some(Path::new("-"));
         Ok(Coordinator {
             publisher: Publisher::start(&settings)?,
             tell: Tell::start(&settings)?,
@@ -96,11 +98,11 @@ impl Coordinator {
             windows,
             watched: Watched::default(),
             // Last, as it takes the screen.
-            output: Output::new(args.no_tui || once.is_some()),
+            output: Output::new(args.no_tui || once.is_some(), alerts_to_stdout)?,
             said: Said::default(),
             every,
             once: once.map(Duration::from_millis),
-            shown: Instant::now(),
+            show_next: Instant::now() + every,
             saved: None,
             save_every: least_save,
             least_save,
@@ -136,6 +138,7 @@ impl Coordinator {
             }
             let goes_on = self.tick(threads, messages, ends)?;
             if ends || !goes_on {
+                self.output.leave();
                 self.tell.stop().iter().for_each(|text| messages.warning(text));
                 return self.end(threads, messages);
             }
@@ -143,9 +146,17 @@ impl Coordinator {
     }
 
     /// Waits for the next tick. True: it is the last one.
-    fn wait(&self, begin: Instant, next: Instant, threads: &Threads) -> bool {
+    fn wait(&mut self, begin: Instant, next: Instant, threads: &Threads) -> bool {
         loop {
+            if self.signals.pause() {
+                self.output.leave();
+                signals::pause();
+            }
+            if self.signals.goes_on() {
+                self.output.lose();
+            }
             let is_over = self.signals.end()
+                || self.output.is_quit()
                 || threads.is_over()
                 || self.once.is_some_and(|once| begin.elapsed() >= once);
             let now = Instant::now();
@@ -181,7 +192,7 @@ impl Coordinator {
         let handed = threads.hand_over();
         let announced = handed.iter().all(|handed| handed.announced);
         self.take(handed, now, messages, announced);
-        let is_shown = is_last || self.output.is_screen() || self.shown.elapsed() >= self.every;
+        let is_shown = is_last || self.output.is_screen() || Instant::now() >= self.show_next;
         self.windows.look(&self.state.slices, now, &self.policy, is_last);
         if is_last && threads.is_over() {
             judge_at_once(&mut self.rules);
@@ -194,11 +205,11 @@ impl Coordinator {
             self.save(messages);
         }
         self.publish(threads, messages);
-        if !is_shown {
-            return Ok(true);
+        if is_shown {
+            self.show_next = (self.show_next + self.every).max(Instant::now());
+            self.show(threads, messages);
         }
-        self.shown = Instant::now();
-        self.show(threads)
+        self.output.goes_on()
     }
 
     fn take(&mut self, handed: Vec<Handed>, now: i64, messages: &mut Messages, announced: bool) {
@@ -257,14 +268,12 @@ impl Coordinator {
         }
     }
 
-    fn show(&mut self, threads: &Threads) -> Result<bool> {
+    fn show(&mut self, threads: &Threads, messages: &Messages) {
         let window = &self.windows.first;
         let lines = units::lines(window.report.input.lines);
         let mut head = format!("keepwarm watch: last {}, {lines}", window.name);
         for other in &self.windows.others {
-            let rate = &other.report.total.hit_rate;
-            let (low, high) = (100.0 * rate.low, 100.0 * rate.high);
-            let _ = write!(head, "; {} {low:.1} - {high:.1} %", other.name);
+            let _ = write!(head, "; {} {}", other.name, live::rate(&other.report.total));
         }
         let transports = threads.transports();
         let lag: u64 = transports.values().filter_map(|transport| transport.lag).sum();
@@ -275,14 +284,17 @@ impl Coordinator {
         if dropped > 0 {
             let _ = write!(head, "; {} datagrams lost", units::thousands(dropped));
         }
-        let alerts: Vec<String> =
-            self.state.alerts.firing().map(|event| super::tell::said(&event)).collect();
-        let view =
-            View { head: &head, alerts: &alerts, report: &window.report, to_ms: window.to_ms };
-        match self.output {
-            Output::Screen => output::draw(&view).map(|()| true),
-            Output::Lines => output::lines(&view),
-        }
+        let firing: Vec<Event> = self.state.alerts.firing().collect();
+        let alerts: Vec<String> = firing.iter().map(super::tell::said).collect();
+        let view = View {
+            head: &head,
+            alerts: &alerts,
+            firing: &firing.into_iter().map(|event| event.id.name).collect::<BTreeSet<String>>(),
+            report: &window.report,
+            longer: self.windows.report_for_warmups(self.rules.longest_grace()),
+            to_ms: window.to_ms,
+        };
+        self.output.show(&view, messages);
     }
 
     fn save(&mut self, messages: &Messages) {

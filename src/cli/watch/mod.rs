@@ -12,8 +12,10 @@ mod signals;
 mod sources;
 mod state;
 mod tell;
+mod terminal;
 mod watched;
 mod windows;
+mod writer;
 
 use super::Exit;
 use super::choose::Formats;
@@ -38,6 +40,13 @@ const MAX_THREADS: usize = 4;
 /// # Errors
 /// What ends the run.
 pub(super) fn run(args: &WatchArgs, messages: &mut Messages) -> Result<Exit> {
+    let mut live = messages.live()?;
+    let result = watch(args, &mut live);
+    live.end();
+    result
+}
+
+fn watch(args: &WatchArgs, messages: &mut Messages) -> Result<Exit> {
     let settings = Settings::of(args)?;
     if args.print_config {
         super::to_stdout(print::config(&settings)?.as_bytes())?;
@@ -71,7 +80,7 @@ pub(super) fn run(args: &WatchArgs, messages: &mut Messages) -> Result<Exit> {
         excluded: Arc::default(),
         ..Policy::default()
     };
-    let choose = sources::chooser(&formats, &settings, messages.is_quiet());
+    let choose = sources::chooser(&formats, &settings, messages.clone());
     let mut coordinator = Coordinator::new(args, settings.clone(), policy, state)?;
     live::run(sources, parts, &choose, &sources::now_ms, |threads| {
         coordinator.run(threads, messages)

@@ -89,10 +89,9 @@ fn listener(address: &str) -> Result<Listener> {
 pub(super) fn chooser(
     formats: &Formats,
     settings: &Settings,
-    quiet: bool,
+    messages: Messages,
 ) -> impl Fn(&str, &[&[u8]]) -> Result<Option<Reading>> + Sync {
     let choice = Choice::default();
-    let messages = Messages::new(quiet);
     move |name, lines| {
         if settings.error_log.iter().any(|log| log == name) {
             return Ok(Some(Reading::Errors));

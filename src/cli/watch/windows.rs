@@ -69,6 +69,11 @@ impl Windows {
         Seen::of_reports(&self.first.report, recent, &self.for_warmups(grace_s).report)
     }
 
+    /// The report that tells of warm-ups that may take so many seconds.
+    pub(super) fn report_for_warmups(&self, grace_s: u64) -> &Report {
+        &self.for_warmups(grace_s).report
+    }
+
     /// The one that tells of warm-ups that may take so many seconds: the shortest that goes back far enough, or else the
     /// one that goes furthest back.
     fn for_warmups(&self, grace_s: u64) -> &Window {
