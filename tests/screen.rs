@@ -1,20 +1,33 @@
 //! The live table of `keepwarm watch` on a terminal.
 
 use crate::util::Dir;
+use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::Child;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What programs on a terminal write to and read from.
+fn other_end(terminal: &File) -> File {
+    let name = ptsname(terminal, Vec::new()).unwrap();
+    let no_tty = i32::try_from(OFlags::NOCTTY.bits()).unwrap();
+    let mut options = File::options();
+    options.read(true).write(true).custom_flags(no_tty);
+    options.open(name.to_str().unwrap()).unwrap()
+}
 
 /// A terminal whose other end is read by a thread.
 struct Terminal {
     file: File,
     bytes: Receiver<Vec<u8>>,
     shown: String,
+    /// Without anybody at its other end there is nothing to read.
+    _kept: File,
 }
 
 impl Terminal {
@@ -23,6 +36,7 @@ impl Terminal {
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let file = File::from(master);
+        let kept = other_end(&file);
         let mut reader = file.try_clone().unwrap();
         let (send, bytes) = channel();
         std::thread::spawn(move || {
@@ -31,7 +45,7 @@ impl Terminal {
                 let _ = send.send(buffer[..count].to_vec());
             }
         });
-        let terminal = Terminal { file, bytes, shown: String::new() };
+        let terminal = Terminal { file, bytes, shown: String::new(), _kept: kept };
         terminal.resize(columns, rows);
         terminal
     }
@@ -44,11 +58,6 @@ impl Terminal {
     /// Whether it shows keys, and whole lines only.
     fn modes(&self) -> LocalModes {
         tcgetattr(&self.file).unwrap().local_modes
-    }
-
-    fn other_end(&self) -> File {
-        let name = ptsname(&self.file, Vec::new()).unwrap();
-        File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap()
     }
 
     /// Waits until what is shown from here on has this in it, and returns it.
@@ -76,8 +85,8 @@ fn pictures(shown: &str) -> Vec<Vec<&str>> {
 /// A log of the last seconds.
 fn log() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let line = |n: u64| format!("{}.000 10.0.0.1:80 0.000\n", now - n % 20);
-    (0..500).map(line).collect()
+    let line = |n: u64| format!("{}.000 10.0.0.1:80 0.000", now - n % 20);
+    (0..500).map(line).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// The program on a terminal, with its log on it or elsewhere.
@@ -86,8 +95,8 @@ fn watch(dir: &Dir, terminal: &Terminal, term: &str) -> Child {
     let format = "$msec $upstream_addr $upstream_connect_time";
     let args = ["watch", "-f", format, "--from-start", "--every", "1s", "access.log"];
     let mut command = dir.command(&args);
-    command.env("TERM", term).stdin(terminal.other_end());
-    command.stdout(terminal.other_end()).stderr(terminal.other_end()).spawn().unwrap()
+    command.env("TERM", term).stdin(other_end(&terminal.file));
+    command.stdout(other_end(&terminal.file)).stderr(other_end(&terminal.file)).spawn().unwrap()
 }
 
 fn send(child: &Child, signal: Signal) {
