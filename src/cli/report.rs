@@ -71,6 +71,7 @@ pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
         number_takers: formats.number_takers(),
         utc_offset_seconds: i64::from(jiff::Zoned::now().offset().seconds()),
         excluded: Arc::default(),
+        own_limits: BTreeMap::new(),
     };
     let (mut report, cold) = analyse_with_cold(batch.summary, input, &policy);
     if steady::is_wanted(args) {

@@ -329,6 +329,7 @@ impl Coordinator {
                     messages
                         .warning("SIGHUP: limits are read again; other settings need a restart");
                 }
+                rules.limit(&mut self.policy);
                 self.rules = rules;
                 messages.note("SIGHUP: limits read again");
             }

@@ -71,15 +71,14 @@ fn watch(args: &WatchArgs, messages: &mut Messages) -> Result<Exit> {
         std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS)
     });
     let parts = (0..count.max(1)).map(|_| state.slices.part(sources::now_ms())).collect();
-    let policy = Policy {
-        min_hit_rate: settings.limits.min_hit_rate / 100.0,
-        min_attempts: settings.limits.min_attempts,
+    let mut policy = Policy {
         names: formats.upstream_names(),
         number_takers: formats.number_takers(),
         utc_offset_seconds: i64::from(jiff::Zoned::now().offset().seconds()),
         excluded: Arc::default(),
         ..Policy::default()
     };
+    settings.rules()?.limit(&mut policy);
     let choose = sources::chooser(&formats, &settings, messages.clone());
     let mut coordinator = Coordinator::new(args, settings.clone(), policy, state)?;
     live::run(sources, parts, &choose, &sources::now_ms, |threads| {

@@ -1,5 +1,6 @@
 //! Limits that alerts watch: plain data, as a configuration file gives them.
 
+use crate::analysis::{Limits, Policy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -80,6 +81,18 @@ impl RuleSet {
     /// The limits of an upstream.
     pub fn of(&self, upstream: &str) -> &Rules {
         self.upstreams.get(upstream).unwrap_or(&self.defaults)
+    }
+
+    /// Gives findings the same limits as alerts.
+    pub fn limit(&self, policy: &mut Policy) {
+        let of = |rules: &Rules| Limits {
+            min_hit_rate: rules.min_hit_rate / 100.0,
+            min_attempts: rules.min_attempts,
+        };
+        let Limits { min_hit_rate, min_attempts } = of(&self.defaults);
+        (policy.min_hit_rate, policy.min_attempts) = (min_hit_rate, min_attempts);
+        policy.own_limits =
+            self.upstreams.iter().map(|(name, rules)| (name.clone(), of(rules))).collect();
     }
 
     /// The longest that any warm-up may take, in seconds.
