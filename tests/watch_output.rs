@@ -12,7 +12,8 @@ const FORMAT: &str = "$msec $upstream_addr $upstream_connect_time";
 /// So many attempts of the last seconds, none of which reuses a connection.
 fn log(attempts: u64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    (0..attempts).map(|n| format!("{}.000 10.0.0.1:80 0.003\n", now - n % 20)).collect()
+    let line = |n| format!("{}.000 10.0.0.1:80 0.003", now - n % 20);
+    (0..attempts).map(line).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// Waits until it is so, or for far longer than a loaded machine needs.
@@ -68,11 +69,12 @@ fn a_reader_that_stalls_holds_up_neither_alerts_nor_the_end() {
 fn a_second_signal_ends_it_at_once() {
     let dir = Dir::new();
     let (mut child, reader) = stalled(&dir);
-    // It waits seconds for its readers.
-    send(&child, Signal::TERM);
-    send(&child, Signal::INT);
-    let code = child.wait().unwrap().code();
-    assert!([Some(130), Some(143)].contains(&code), "{code:?}");
+    // It would wait seconds for its readers.
+    await_that("the end", || {
+        send(&child, Signal::INT);
+        child.try_wait().unwrap().is_some()
+    });
+    assert_eq!(child.wait().unwrap().code(), Some(130));
     drop(reader);
 }
 
@@ -99,4 +101,20 @@ fn with_alerts_on_stdout_there_is_nothing_else() {
     let stdout = String::from_utf8(run.stdout).unwrap();
     assert_eq!(run.status.code(), Some(1), "{stdout}");
     assert!(!stdout.is_empty() && stdout.lines().all(|line| line.starts_with('{')), "{stdout}");
+}
+
+#[test]
+fn metrics_as_a_file_are_gone_after_the_end_unless_they_are_what_the_run_was_for() {
+    let dir = Dir::new();
+    dir.write("access.log", log(10));
+    let args = ["watch", "-q", "-f", FORMAT, "--textfile", "keepwarm.prom", "access.log"];
+    let once = dir.command(&args).args(["--once", "1s", "--from-start"]).output().unwrap();
+    assert_eq!(once.status.code(), Some(0), "{once:?}");
+    assert!(dir.path("keepwarm.prom").exists());
+    std::fs::remove_file(dir.path("keepwarm.prom")).unwrap();
+    let mut child = dir.command(&args).stdout(Stdio::null()).spawn().unwrap();
+    await_that("metrics", || dir.path("keepwarm.prom").exists());
+    send(&child, Signal::TERM);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(!dir.path("keepwarm.prom").exists());
 }

@@ -171,6 +171,12 @@ impl Coordinator {
     fn end(&mut self, threads: &Threads, messages: &Messages) -> Result<Exit> {
         let lines = units::lines(self.state.totals.lines.lines);
         messages.note(&format!("{lines} counted since the start"));
+        // With `--once` the file is what the run was for.
+        if self.once.is_none()
+            && let Err(error) = self.publisher.end()
+        {
+            messages.warning(&format!("--textfile {}", error.message()));
+        }
         let judges = self.once.is_some() || threads.is_over();
         let (lines, unread) = self.watched.lines();
         // A log may be quiet, but not be missing.

@@ -5,6 +5,7 @@ use crate::analysis::{Policy, analyse};
 use crate::live::alert::Seen;
 use crate::live::slices::Slices;
 use crate::summary::Summary;
+use std::sync::Arc;
 
 /// A window is looked at this many times while it passes, but each second at most.
 const LOOKS: i64 = 150;
@@ -26,7 +27,7 @@ pub(super) struct Window {
     /// The moment it ends at, in milliseconds since the epoch.
     pub(super) to_ms: i64,
     /// What it shows.
-    pub(super) report: Report,
+    pub(super) report: Arc<Report>,
 }
 
 /// All windows, the one that alerts are judged by first; at least one.
@@ -41,13 +42,13 @@ pub(super) struct Windows {
 impl Windows {
     /// Empty windows of these names and lengths in milliseconds; none if there are none.
     pub(super) fn new(times: Vec<(String, i64)>, policy: &Policy) -> Option<Self> {
-        let nothing = analyse(Summary::default(), InputStats::default(), policy);
+        let nothing = Arc::new(analyse(Summary::default(), InputStats::default(), policy));
         let window = |(name, span_ms)| Window {
             name,
             span_ms,
             looked_ms: i64::MIN,
             to_ms: 0,
-            report: nothing.clone(),
+            report: Arc::clone(&nothing),
         };
         let mut windows = times.into_iter().map(window);
         let first = windows.next()?;
@@ -65,7 +66,7 @@ impl Windows {
     /// What alerts see of the upstreams, where a warm-up may take so many seconds. In the end the first window is judged
     /// as a whole.
     pub(super) fn seen(&self, grace_s: u64, is_last: bool) -> Seen {
-        let recent = self.recent.as_ref().filter(|_| !is_last).map(|recent| &recent.report);
+        let recent = self.recent.as_ref().filter(|_| !is_last).map(|recent| &*recent.report);
         Seen::of_reports(&self.first.report, recent, &self.for_warmups(grace_s).report)
     }
 
@@ -113,7 +114,7 @@ impl Window {
             without_upstream: lines.without_upstream,
             ..InputStats::default()
         };
-        self.report = analyse(found.summary, input, policy);
+        self.report = Arc::new(analyse(found.summary, input, policy));
     }
 }
 
