@@ -26,6 +26,7 @@ pub mod pipeline;
 pub mod record;
 pub mod render;
 pub mod serve;
+mod span;
 pub mod summary;
 pub mod tokenizer;
 mod units;

@@ -33,4 +33,5 @@ mod util;
 mod warmup;
 mod watch;
 mod watch_hostile;
+mod watch_output;
 mod watch_told;

@@ -1,19 +1,33 @@
 //! The live table of `keepwarm watch` on a terminal.
 
-use crate::util::{Dir, FORMAT, line};
+use crate::util::Dir;
+use rustix::fs::OFlags;
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use std::fs::File;
-use std::io::Read;
-use std::process::Command;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::Child;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What programs on a terminal write to and read from.
+fn other_end(terminal: &File) -> File {
+    let name = ptsname(terminal, Vec::new()).unwrap();
+    let no_tty = i32::try_from(OFlags::NOCTTY.bits()).unwrap();
+    let mut options = File::options();
+    options.read(true).write(true).custom_flags(no_tty);
+    options.open(name.to_str().unwrap()).unwrap()
+}
 
 /// A terminal whose other end is read by a thread.
 struct Terminal {
     file: File,
     bytes: Receiver<Vec<u8>>,
     shown: String,
+    /// Without anybody at its other end there is nothing to read.
+    _kept: File,
 }
 
 impl Terminal {
@@ -22,6 +36,7 @@ impl Terminal {
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let file = File::from(master);
+        let kept = other_end(&file);
         let mut reader = file.try_clone().unwrap();
         let (send, bytes) = channel();
         std::thread::spawn(move || {
@@ -30,7 +45,7 @@ impl Terminal {
                 let _ = send.send(buffer[..count].to_vec());
             }
         });
-        let terminal = Terminal { file, bytes, shown: String::new() };
+        let terminal = Terminal { file, bytes, shown: String::new(), _kept: kept };
         terminal.resize(columns, rows);
         terminal
     }
@@ -40,9 +55,9 @@ impl Terminal {
         tcsetwinsize(&self.file, size).unwrap();
     }
 
-    fn other_end(&self) -> File {
-        let name = ptsname(&self.file, Vec::new()).unwrap();
-        File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap()
+    /// Whether it shows keys, and whole lines only.
+    fn modes(&self) -> LocalModes {
+        tcgetattr(&self.file).unwrap().local_modes
     }
 
     /// Waits until what is shown from here on has this in it, and returns it.
@@ -67,18 +82,47 @@ fn pictures(shown: &str) -> Vec<Vec<&str>> {
         .collect()
 }
 
+/// A log of the last seconds.
+fn log() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let line = |n: u64| format!("{}.000 10.0.0.1:80 0.000", now - n % 20);
+    (0..500).map(line).collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// The program on a terminal, with its log on it or elsewhere.
+fn watch(dir: &Dir, terminal: &Terminal, term: &str) -> Child {
+    dir.write("access.log", log());
+    let format = "$msec $upstream_addr $upstream_connect_time";
+    let args = ["watch", "-f", format, "--from-start", "--every", "1s", "access.log"];
+    let mut command = dir.command(&args);
+    command.env("TERM", term).stdin(other_end(&terminal.file));
+    command.stdout(other_end(&terminal.file)).stderr(other_end(&terminal.file)).spawn().unwrap()
+}
+
+fn send(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+fn is_stopped(child: &Child) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+}
+
+const ENTER: &str = "\x1b[?1049h\x1b[?25l";
+const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
+
 #[test]
-fn the_screen_follows_the_terminal_and_leaves_it_as_it_was() {
+fn the_screen_follows_the_terminal_and_q_leaves_it_as_it_was() {
     let dir = Dir::new();
-    dir.write(
-        "access.log",
-        (0..500).map(|n| line(n / 10, "10.0.0.1:80", "0.000")).collect::<String>(),
-    );
     let mut terminal = Terminal::new(100, 30);
-    let args = ["watch", "-q", "-f", FORMAT, "--from-start", "access.log"];
-    let mut watch = dir.command(&args).stdout(terminal.other_end()).spawn().unwrap();
+    let before = terminal.modes();
+    let mut watch = watch(&dir, &terminal, "xterm");
     let begin = terminal.await_text("10.0.0.1:80");
-    assert!(begin.starts_with("\x1b[?1049h\x1b[?25l"), "{begin:?}");
+    assert!(begin.contains(ENTER), "{begin:?}");
+    assert_ne!(terminal.modes(), before, "keys are not shown");
+    send(&watch, Signal::HUP);
+    let said = terminal.await_text("no --config to read again");
+    assert!(!said.contains(LEAVE), "messages are on the screen: {said:?}");
     terminal.resize(40, 10);
     let is_narrow = |picture: &Vec<&str>| {
         picture.len() <= 10 && picture.iter().all(|row| row.chars().count() <= 40)
@@ -89,11 +133,51 @@ fn the_screen_follows_the_terminal_and_leaves_it_as_it_was() {
             break;
         }
     }
-    let pid = watch.id().to_string();
-    assert!(
-        Command::new("sh").args(["-c", &format!("kill -INT {pid}")]).status().unwrap().success()
-    );
+    terminal.file.write_all(b"xq").unwrap();
     assert!(watch.wait().unwrap().success());
-    let end = terminal.await_text("\x1b[?25h\x1b[?1049l");
-    assert!(end.ends_with("\x1b[?25h\x1b[?1049l"), "{end:?}");
+    let end = terminal.await_text(" counted since the start");
+    let (screen, after) = end.split_once(LEAVE).unwrap();
+    assert!(!screen.contains("xq"), "keys are not shown: {screen:?}");
+    assert!(after.contains("no --config to read again"), "messages are there after it: {after:?}");
+    assert_eq!(terminal.modes(), before);
+}
+
+#[test]
+fn a_screen_that_is_stopped_gives_the_terminal_back_and_takes_it_again() {
+    let dir = Dir::new();
+    let mut terminal = Terminal::new(100, 30);
+    let before = terminal.modes();
+    let mut watch = watch(&dir, &terminal, "xterm");
+    for signal in [Signal::INT, Signal::QUIT] {
+        terminal.await_text(ENTER);
+        terminal.await_text("10.0.0.1:80");
+        send(&watch, Signal::TSTP);
+        terminal.await_text(LEAVE);
+        while !is_stopped(&watch) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(terminal.modes(), before);
+        send(&watch, Signal::CONT);
+        terminal.await_text(ENTER);
+        terminal.await_text("10.0.0.1:80");
+        assert_ne!(terminal.modes(), before);
+        send(&watch, signal);
+        assert!(watch.wait().unwrap().success());
+        terminal.await_text(LEAVE);
+        assert_eq!(terminal.modes(), before);
+        watch = self::watch(&dir, &terminal, "xterm");
+    }
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+}
+
+#[test]
+fn a_terminal_that_has_no_screen_gets_lines() {
+    let dir = Dir::new();
+    let mut terminal = Terminal::new(100, 30);
+    let mut watch = watch(&dir, &terminal, "dumb");
+    let shown = terminal.await_text("Z 10.0.0.1:80: reuse ");
+    assert!(!shown.contains('\x1b'), "{shown:?}");
+    send(&watch, Signal::TERM);
+    assert!(watch.wait().unwrap().success());
 }

@@ -3,11 +3,11 @@
 mod reuse;
 mod warmup;
 
-use super::Policy;
 use super::hit_rate::Conflict;
 use super::report::{
     Finding, InputStats, PeerReport, Period, Severity, Stats, UpstreamReport, Warmup,
 };
+use super::{Limits, Policy};
 use crate::units::{lines, thousands};
 use reuse::{Advice, percent};
 use std::net::{IpAddr, SocketAddr};
@@ -41,11 +41,12 @@ pub(super) fn findings(
     let advice = Advice::of(logs_serials, serials_disagree);
     let mut found = Vec::new();
     for upstream in upstreams {
-        found.extend(reuse::finding(upstream, advice, policy));
-        found.extend(failed(upstream, policy));
-        found.extend(warmup::never_warm(upstream, evidence, policy));
+        let limits = policy.limits_of(&name_of(upstream));
+        found.extend(reuse::finding(upstream, advice, limits));
+        found.extend(failed(upstream, limits));
+        found.extend(warmup::never_warm(upstream, evidence, limits));
         for peer in &upstream.peers {
-            found.extend(connect_p95(upstream, peer, policy));
+            found.extend(connect_p95(upstream, peer, limits));
         }
     }
     found.extend(warmup::reload_cost(total, evidence, policy));
@@ -76,9 +77,9 @@ fn name_of(upstream: &UpstreamReport) -> String {
 }
 
 /// More than one attempt in a hundred never connected.
-fn failed(upstream: &UpstreamReport, policy: &Policy) -> Option<Finding> {
+fn failed(upstream: &UpstreamReport, limits: Limits) -> Option<Finding> {
     let stats = &upstream.stats;
-    if stats.attempts < policy.min_attempts || stats.failed * 100 <= stats.attempts {
+    if stats.attempts < limits.min_attempts || stats.failed * 100 <= stats.attempts {
         return None;
     }
     let name = name_of(upstream);
@@ -102,11 +103,11 @@ fn failed(upstream: &UpstreamReport, policy: &Policy) -> Option<Finding> {
 
 /// Connecting to a peer nearby takes so little that P95 above 0 means: more than 5 % of attempts open a connection.
 /// Said only if that goes on all the time, not in one burst after a reload.
-fn connect_p95(upstream: &UpstreamReport, peer: &PeerReport, policy: &Policy) -> Option<Finding> {
+fn connect_p95(upstream: &UpstreamReport, peer: &PeerReport, limits: Limits) -> Option<Finding> {
     let stats = &peer.stats;
     let p95 = stats.connect.map_or(0, |connect| connect.p95);
     if p95 == 0
-        || stats.attempts - stats.failed < policy.min_attempts
+        || stats.attempts - stats.failed < limits.min_attempts
         || !stats.steadily_new
         || !is_nearby(&peer.addr)
     {
@@ -280,6 +281,42 @@ fn is_nearby(addr: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::analyse;
+    use crate::analysis::report::HitRate;
+    use crate::summary::Summary;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn an_upstream_with_limits_of_its_own_is_held_against_these() {
+        let total = analyse(Summary::default(), InputStats::default(), &Policy::default()).total;
+        let hit_rate = HitRate { low: 0.6, high: 0.6, ..total.hit_rate.clone() };
+        let stats = Stats { attempts: 1_000, hit_rate, ..total.clone() };
+        let upstream = |name: &str| UpstreamReport {
+            name: Some(name.to_owned()),
+            stats: stats.clone(),
+            peers: Vec::new(),
+            warmup: None,
+            timeline: Vec::new(),
+        };
+        let upstreams = ["app", "few", "other"].map(upstream);
+        let own = |min_hit_rate, min_attempts| Limits { min_hit_rate, min_attempts };
+        let own_limits = [("app", own(0.5, 100)), ("few", own(0.7, 2_000))];
+        let own_limits: BTreeMap<String, Limits> =
+            own_limits.into_iter().map(|(name, limits)| (name.to_owned(), limits)).collect();
+        let policy = Policy { own_limits, ..Policy::default() };
+        let evidence = Evidence {
+            conflicts: &[],
+            silent_per_second: None,
+            logs_serials: false,
+            warmups: &[],
+            period: None,
+        };
+        let found = findings(&InputStats::default(), &total, &upstreams, evidence, &policy);
+        let alerts: Vec<_> =
+            found.iter().filter(|finding| finding.rule == "low_hit_rate").collect();
+        assert_eq!(alerts.len(), 1, "{alerts:?}");
+        assert_eq!(alerts[0].upstream.as_deref(), Some("other"));
+    }
 
     #[test]
     fn nearby_peers_are_known_by_their_address() {

@@ -28,6 +28,8 @@ pub struct Policy {
     pub min_hit_rate: f64,
     /// Fewer attempts than this are no base for a finding.
     pub min_attempts: u64,
+    /// The same of single upstreams, by name.
+    pub own_limits: BTreeMap<String, Limits>,
     /// Upstream names by peer address, from nginx.conf: for attempts whose upstream the log does not name.
     pub names: BTreeMap<String, String>,
     /// Peers are listed one by one, whatever their upstream.
@@ -46,7 +48,22 @@ pub struct Policy {
     pub excluded: Arc<[(i64, i64)]>,
 }
 
+/// What is a finding for one upstream.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// As [`Policy::min_hit_rate`].
+    pub min_hit_rate: f64,
+    /// As [`Policy::min_attempts`].
+    pub min_attempts: u64,
+}
+
 impl Policy {
+    /// The limits of an upstream.
+    fn limits_of(&self, upstream: &str) -> Limits {
+        let Policy { min_hit_rate, min_attempts, .. } = *self;
+        self.own_limits.get(upstream).copied().unwrap_or(Limits { min_hit_rate, min_attempts })
+    }
+
     /// The connect latency given for a peer of an upstream, in milliseconds.
     fn latency_of(&self, upstream: Option<&str>, addr: &str) -> Option<f64> {
         let names = [Some(addr), upstream, Some("*")];
@@ -73,6 +90,7 @@ impl Default for Policy {
         Policy {
             min_hit_rate: 0.7,
             min_attempts: 100,
+            own_limits: BTreeMap::new(),
             names: BTreeMap::new(),
             by_peer: false,
             sort: Sort::Worst,

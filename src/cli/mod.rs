@@ -1,6 +1,7 @@
 //! The command line: what a user may type and what it means. One file per command.
 
 pub mod args;
+mod aside;
 mod choose;
 mod error_logs;
 mod formats;
@@ -13,6 +14,7 @@ mod steady;
 mod watch;
 pub mod when;
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::render::printable_lines;
 use args::{Cli, Command};
 use clap::Parser;
@@ -78,12 +80,25 @@ fn print(error: &clap::Error) -> io::Result<()> {
 }
 
 /// Writes a whole output to stdout. A reader that went away (`| head`) is no error.
-fn to_stdout(bytes: &[u8]) -> crate::error::Result<()> {
+fn to_stdout(bytes: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(crate::error::Error::io("stdout", &error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("stdout", &error)),
         _ => Ok(()),
     }
+}
+
+/// Refuses what is no percentage of reuse, or a share.
+///
+/// # Errors
+/// It is so.
+fn percent_of_reuse(name: &str, percent: f64) -> Result<()> {
+    let is_share = percent > 0.0 && percent <= 1.0;
+    if (0.0..=100.0).contains(&percent) && !is_share {
+        return Ok(());
+    }
+    let error =
+        Error::new(ErrorKind::Usage, format!("{name}: expected a percentage, found: {percent}"));
+    let meant = (1e4 * percent).round() / 100.0;
+    Err(if is_share { error.with_hint(format!("{meant} for {meant} %")) } else { error })
 }

@@ -7,7 +7,7 @@ use super::latency;
 use super::log_name::log_of;
 use super::message::Messages;
 use super::progress::Progress;
-use super::{Exit, error_logs, steady, to_stdout, when};
+use super::{Exit, error_logs, percent_of_reuse, steady, to_stdout, when};
 use crate::analysis::report::{InputStats, Report, Severity};
 use crate::analysis::{Policy, Sort, analyse_with_cold};
 use crate::error::{Error, ErrorKind, Result};
@@ -71,6 +71,7 @@ pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
         number_takers: formats.number_takers(),
         utc_offset_seconds: i64::from(jiff::Zoned::now().offset().seconds()),
         excluded: Arc::default(),
+        own_limits: BTreeMap::new(),
     };
     let (mut report, cold) = analyse_with_cold(batch.summary, input, &policy);
     if steady::is_wanted(args) {
@@ -136,12 +137,7 @@ fn choice(args: &ReportArgs) -> Result<Choice> {
             "--since is not before --until: no line can match",
         ));
     }
-    if !(0.0..=100.0).contains(&args.min_hit_rate) {
-        return Err(Error::new(
-            ErrorKind::Usage,
-            format!("--min-hit-rate: expected 0 to 100, found: {}", args.min_hit_rate),
-        ));
-    }
+    percent_of_reuse("--min-hit-rate", args.min_hit_rate)?;
     Ok(Choice { by, group, since, until, ..Choice::default() })
 }
 

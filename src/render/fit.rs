@@ -13,6 +13,11 @@ pub(super) fn shorten(text: &str, width: usize, ellipsis: &str) -> String {
     head.into_iter().chain(ellipsis.chars()).chain(tail.into_iter().rev()).collect()
 }
 
+/// Cuts a text at its end.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    take(text.chars(), width).into_iter().collect()
+}
+
 /// The first characters that take at most `width` columns.
 ///
 /// A text is never wider than its characters one by one: invisible characters that widen others are escaped before.

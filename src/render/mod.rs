@@ -12,7 +12,7 @@ mod csv;
 mod escape;
 mod fit;
 mod lines;
-mod live;
+pub mod live;
 mod markdown;
 mod over_time;
 pub mod prometheus;
@@ -25,7 +25,6 @@ mod wire;
 mod words;
 
 pub use escape::{printable, printable_lines};
-pub use live::live_lines;
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

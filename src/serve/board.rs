@@ -1,23 +1,52 @@
 //! What the pipeline publishes and the server reads.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::lock;
+use crate::analysis::report::Report;
+use crate::render::{Format, Options, render};
 
 /// The pipeline publishes each second. If it has not for so long, it hangs, and `/healthz` says so.
 const STALE: Duration = Duration::from_secs(30);
 
 /// One state of things, ready to be sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Published {
     /// What [`crate::render::prometheus::write`] gave.
     pub metrics: Vec<u8>,
-    /// A report as JSON, schema `keepwarm.report/1`.
-    pub report: Vec<u8>,
+    /// The windows; without a name the first one is asked for.
+    pub windows: Vec<Window>,
     /// What is wrong, in one line: `/healthz` answers 503 with it. None: all is well. An alert is nothing wrong: it
     /// is what keepwarm is for.
     pub trouble: Option<String>,
+}
+
+/// A window of time that can be asked for.
+#[derive(Debug, Clone)]
+pub struct Window {
+    /// As the user wrote it: `5m`.
+    pub name: String,
+    report: Arc<Report>,
+    json: OnceLock<Vec<u8>>,
+}
+
+impl Window {
+    /// A window and what it shows.
+    pub fn new(name: String, report: Arc<Report>) -> Self {
+        Window { name, report, json: OnceLock::new() }
+    }
+
+    /// Its report as JSON, schema `keepwarm.report/1`: made by the first who asks, so that nobody waits for what nobody
+    /// reads.
+    pub(super) fn json(&self) -> &[u8] {
+        self.json.get_or_init(|| {
+            let mut json = Vec::new();
+            // Writing to memory does not fail.
+            let _ = render(&self.report, Format::Json, &Options::default(), &mut json);
+            json
+        })
+    }
 }
 
 /// Holds what was published last. Nobody who reads it keeps the one who publishes waiting, nor the other way round.

@@ -101,7 +101,8 @@ struct Answer {
 enum Body {
     Text(String),
     Metrics(Arc<Published>),
-    Report(Arc<Published>),
+    /// Which of the windows.
+    Report(Arc<Published>, usize),
     Fixed(&'static str),
 }
 
@@ -110,14 +111,14 @@ impl Body {
         match self {
             Body::Text(text) => text.as_bytes(),
             Body::Metrics(published) => &published.metrics,
-            Body::Report(published) => &published.report,
+            Body::Report(published, at) => published.windows[*at].json(),
             Body::Fixed(text) => text.as_bytes(),
         }
     }
 }
 
 const PLAIN: &str = "text/plain; charset=utf-8";
-const INDEX: &str = "keepwarm\n\n/metrics\n/healthz\n/report.json\n";
+const INDEX: &str = "keepwarm\n\n/metrics\n/healthz\n/report.json\n/report.json?window=NAME\n";
 
 impl Answer {
     fn new(content_type: &'static str, body: Body) -> Answer {
@@ -148,8 +149,23 @@ fn answer(shared: &Shared, request: Request<'_>) -> Answer {
         },
         (_, None) => unavailable("starting"),
         ("/metrics", Some(now)) => Answer::new(prometheus::CONTENT_TYPE, Body::Metrics(now)),
-        (_, Some(now)) => Answer::new("application/json", Body::Report(now)),
+        (_, Some(now)) => report(now, request.query),
     }
+}
+
+/// The window that `window=NAME` asks for, or the first one. Other parameters say nothing.
+fn report(now: Arc<Published>, query: &str) -> Answer {
+    let mut parameters = query.split('&').filter_map(|parameter| parameter.split_once('='));
+    let at = match parameters.find(|(key, _)| *key == "window") {
+        Some((_, wanted)) => now.windows.iter().position(|window| window.name == wanted),
+        None => (!now.windows.is_empty()).then_some(0),
+    };
+    let Some(at) = at else {
+        let names: Vec<&str> = now.windows.iter().map(|window| &*window.name).collect();
+        let text = format!("there is no such window; there are: {}", names.join(", "));
+        return Answer::text(404, "Not Found", &text);
+    };
+    Answer::new("application/json", Body::Report(now, at))
 }
 
 fn send(

@@ -19,7 +19,7 @@ mod connection;
 mod request;
 pub mod textfile;
 
-pub use board::{Board, Published};
+pub use board::{Board, Published, Window};
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -107,14 +107,16 @@ impl Server {
     /// # Errors
     /// `Usage` if that is not an address, `Io` if it can't be listened on.
     pub fn start(address: &str, board: Arc<Board>) -> Result<Server> {
-        let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
-            std::io::ErrorKind::InvalidInput => {
-                let message = format!("expected ADDRESS:PORT to listen on, found: {address}");
-                Error::new(ErrorKind::Usage, message).with_hint("for example 127.0.0.1:9145")
-            }
-            _ => Error::io(format_args!("can't listen on {address}"), &error),
-        })?;
+        let is_whole = address
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+        if !is_whole {
+            let message = format!("expected ADDRESS:PORT to listen on, found: {address}");
+            let hint = "127.0.0.1:9145, or 0.0.0.0:9145 for all addresses of this machine";
+            return Err(Error::new(ErrorKind::Usage, message).with_hint(hint));
+        }
         let failed = |error| Error::io(format_args!("can't listen on {address}"), &error);
+        let listener = TcpListener::bind(address).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         let slots = Mutex::default();
         let shared = Arc::new(Shared { board, stopping: AtomicBool::new(false), slots });

@@ -9,6 +9,8 @@ pub(super) struct Request<'a> {
     pub(super) method: &'a str,
     /// Without the query.
     pub(super) path: &'a str,
+    /// Behind the question mark; empty if there is none.
+    pub(super) query: &'a str,
     /// The connection may be used again.
     pub(super) keeps_alive: bool,
 }
@@ -88,16 +90,17 @@ fn head(text: &str) -> Result<Request<'_>, Refusal> {
             keeps_alive = (keeps_alive || has("keep-alive")) && !has("close");
         }
     }
-    Ok(Request { method, path: path(target).ok_or(BAD)?, keeps_alive })
+    let (path, query) = path(target).ok_or(BAD)?;
+    Ok(Request { method, path, query, keeps_alive })
 }
 
-/// The path of `/path?query` or `http://host/path?query`.
-fn path(target: &str) -> Option<&str> {
+/// The path and the query of `/path?query` or `http://host/path?query`.
+fn path(target: &str) -> Option<(&str, &str)> {
     let path = match target.strip_prefix("http://") {
         Some(rest) => &rest[rest.find('/')?..],
         None => target,
     };
-    path.starts_with('/').then(|| path.split('?').next().unwrap_or(path))
+    path.starts_with('/').then(|| path.split_once('?').unwrap_or((path, "")))
 }
 
 #[cfg(test)]
@@ -109,7 +112,7 @@ mod tests {
     fn requests_are_read_or_refused() {
         for (text, expected) in [
             ("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", "GET /metrics true"),
-            ("GET /metrics?a=b HTTP/1.1\nHost: a\n\n", "GET /metrics true"),
+            ("GET /metrics?a=b HTTP/1.1\nHost: a\n\n", "GET /metrics a=btrue"),
             ("\r\nHEAD http://a:1/healthz HTTP/1.1\r\n\r\n", "HEAD /healthz true"),
             ("GET / HTTP/1.0\r\n\r\n", "GET / false"),
             ("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", "GET / true"),
@@ -129,8 +132,8 @@ mod tests {
             ("", "partial"),
         ] {
             let found = match parse(text.as_bytes()) {
-                Parsed::Request(Request { method, path, keeps_alive }, _) => {
-                    format!("{method} {path} {keeps_alive}")
+                Parsed::Request(Request { method, path, query, keeps_alive }, _) => {
+                    format!("{method} {path} {query}{keeps_alive}")
                 }
                 Parsed::Partial => "partial".to_owned(),
                 Parsed::Refused((status, _)) => status.to_string(),
@@ -152,7 +155,7 @@ mod tests {
         fn a_request_is_the_same_whatever_comes_behind_it(rest: Vec<u8>) {
             let head = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
             let bytes = [&head[..], &rest].concat();
-            let expected = Request { method: "GET", path: "/metrics", keeps_alive: true };
+            let expected = Request { method: "GET", path: "/metrics", query: "", keeps_alive: true };
             prop_assert_eq!(parse(&bytes), Parsed::Request(expected, head.len()));
         }
     }

@@ -1,4 +1,7 @@
 use super::*;
+use crate::analysis::report::InputStats;
+use crate::analysis::{Policy, analyse};
+use crate::summary::Summary;
 use std::io::{Read, Write};
 
 fn started() -> (Server, Arc<Board>) {
@@ -8,8 +11,20 @@ fn started() -> (Server, Arc<Board>) {
 }
 
 fn published() -> Published {
-    let (metrics, report) = (b"keepwarm_build_info 1\n".to_vec(), b"{}\n".to_vec());
-    Published { metrics, report, trouble: None }
+    let window = |name: &str, lines| {
+        let input = InputStats { lines, ..InputStats::default() };
+        let report = analyse(Summary::default(), input, &Policy::default());
+        Window::new(name.to_owned(), Arc::new(report))
+    };
+    let metrics = b"keepwarm_build_info 1\n".to_vec();
+    Published { metrics, windows: vec![window("1m", 11), window("5m", 55)], trouble: None }
+}
+
+/// How many lines an answered report is of.
+fn lines(answer: &str) -> u64 {
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let report: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    report["input"]["lines"].as_u64().unwrap_or_else(|| panic!("{answer}"))
 }
 
 /// Sends bytes and reads until the server closes.
@@ -38,7 +53,7 @@ fn pages_are_served_and_nothing_else() {
         ("GET", "/metrics?x=1", 200, "keepwarm_build_info 1\n"),
         ("HEAD", "/metrics", 200, ""),
         ("GET", "/healthz", 200, "ok\n"),
-        ("GET", "/report.json", 200, "{}\n"),
+        ("GET", "/report.json?window=1h", 404, "there is no such window; there are: 1m, 5m\n"),
         ("GET", "/etc/passwd", 404, "Not Found\n"),
         ("GET", "/metrics/", 404, "Not Found\n"),
         ("POST", "/metrics", 405, "Method Not Allowed\n"),
@@ -47,6 +62,14 @@ fn pages_are_served_and_nothing_else() {
         let answer = get(&server, method, path);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{method} {path}: {answer}");
         assert_eq!(answer.split_once("\r\n\r\n").unwrap().1, body, "{method} {path}");
+    }
+    for (path, expected) in [
+        ("/report.json", 11),
+        ("/report.json?x=1&window=5m", 55),
+        ("/report.json?window=1m", 11),
+        ("/report.json?_=5m", 11),
+    ] {
+        assert_eq!(lines(&get(&server, "GET", path)), expected, "{path}");
     }
     let head = get(&server, "HEAD", "/metrics");
     assert!(head.contains("\r\nContent-Length: 22\r\n"), "{head}");
@@ -67,7 +90,8 @@ fn requests_in_one_packet_are_answered_in_turn_and_the_connection_is_kept() {
     let answer = exchange(&server, (one.repeat(200) + last).as_bytes());
     assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 201);
     assert_eq!(answer.matches("\r\n\r\nok\n").count(), 200);
-    assert!(answer.ends_with("{}\n"), "what comes after a close is not answered");
+    let (_, last) = answer.rsplit_once("HTTP/1.1 200 OK").unwrap();
+    assert_eq!(lines(last), 11, "what comes after a close is not answered");
 }
 
 #[test]
@@ -137,9 +161,12 @@ fn an_address_for_all_is_warned_of_and_a_wrong_one_is_refused() {
         let server = Server::start(address, Arc::default()).unwrap();
         assert_eq!(server.warning().is_some(), warns, "{address}");
     }
-    let wrong = Server::start("9145", Arc::default()).unwrap_err();
-    assert_eq!(wrong.kind(), ErrorKind::Usage);
-    assert!(wrong.message().contains("expected ADDRESS:PORT"), "{wrong}");
+    for address in ["9145", ":9145", "127.0.0.1", "127.0.0.1:", "127.0.0.1:70000", ""] {
+        let wrong = Server::start(address, Arc::default()).unwrap_err();
+        assert_eq!(wrong.kind(), ErrorKind::Usage, "{address}");
+        assert!(wrong.message().contains("expected ADDRESS:PORT"), "{wrong}");
+        assert!(wrong.hint().is_some());
+    }
     let (server, _) = started();
     let taken = Server::start(&server.address().to_string(), Arc::default()).unwrap_err();
     assert!(taken.message().contains("in use"), "{taken}");

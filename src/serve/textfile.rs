@@ -25,6 +25,17 @@ pub fn write(path: &Path, metrics: &[u8]) -> Result<()> {
     })
 }
 
+/// Removes the file, if it is there.
+///
+/// # Errors
+/// `Io` with the path.
+pub fn remove(path: &Path) -> Result<()> {
+    match remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(path.display(), &error)),
+        _ => Ok(()),
+    }
+}
+
 fn write_new(path: &Path, metrics: &[u8]) -> std::io::Result<()> {
     match remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),

@@ -1,7 +1,7 @@
 //! Findings about the share of reused connections: too low, or unknown.
 
 use super::name_of;
-use crate::analysis::Policy;
+use crate::analysis::Limits;
 use crate::analysis::report::{Finding, HitRate, Severity, Stats, UpstreamReport};
 use crate::units::{tenths_of_percent, thousands};
 
@@ -44,20 +44,20 @@ impl Advice {
 pub(super) fn finding(
     upstream: &UpstreamReport,
     advice: Advice,
-    policy: &Policy,
+    limits: Limits,
 ) -> Option<Finding> {
     let stats = &upstream.stats;
     let HitRate { low, high, .. } = stats.hit_rate;
     let connected = stats.attempts - stats.failed;
-    if connected == 0 || connected < policy.min_attempts || low >= policy.min_hit_rate {
+    if connected == 0 || connected < limits.min_attempts || low >= limits.min_hit_rate {
         return None;
     }
     let name = name_of(upstream);
-    if high < policy.min_hit_rate {
+    if high < limits.min_hit_rate {
         return Some(Finding {
             rule: "low_hit_rate",
             severity: Severity::Alert,
-            message: low_in_words(stats, connected, policy),
+            message: low_in_words(stats, connected, limits),
             upstream: Some(name),
             fix: "check that the upstream block has `keepalive`, that the location sets `proxy_http_version 1.1` and \
                   `proxy_set_header Connection \"\"` (both needed before nginx 1.29.7), and that the peers do not close \
@@ -68,27 +68,27 @@ pub(super) fn finding(
     Some(Finding {
         rule: "cannot_tell",
         severity: Severity::Note,
-        message: open_in_words(stats, policy),
+        message: open_in_words(stats, limits),
         upstream: Some(name),
         fix: advice.text().to_owned(),
     })
 }
 
 /// How low reuse is: as estimated, or at most.
-fn low_in_words(stats: &Stats, connected: u64, policy: &Policy) -> String {
-    let limit = limit_in_words(policy);
+fn low_in_words(stats: &Stats, connected: u64, limits: Limits) -> String {
+    let limit = limit_in_words(limits);
     let attempts = thousands(connected);
     let rate = &stats.hit_rate;
     if rate.high <= 0.0 {
         return format!("none of {attempts} attempts reused a connection, the limit is {limit}");
     }
     let Some(estimate) = rate.estimate else {
-        let most = percent(rate.high, policy.min_hit_rate);
+        let most = percent(rate.high, limits.min_hit_rate);
         return format!(
             "at most {most} of {attempts} attempts reused a connection, the limit is {limit}"
         );
     };
-    let reuse = with_interval(rate, estimate, policy);
+    let reuse = with_interval(rate, estimate, limits);
     let hidden = match hidden_new(stats, connected, estimate) {
         0 => String::new(),
         n => format!(": 0.000 hides {} new connections", thousands(n)),
@@ -97,12 +97,12 @@ fn low_in_words(stats: &Stats, connected: u64, policy: &Policy) -> String {
 }
 
 /// Why it is open whether reuse is above the limit, and by what evidence.
-fn open_in_words(stats: &Stats, policy: &Policy) -> String {
-    let limit = limit_in_words(policy);
+fn open_in_words(stats: &Stats, limits: Limits) -> String {
+    let limit = limit_in_words(limits);
     let rate = &stats.hit_rate;
-    let shown = |share| percent(share, policy.min_hit_rate);
+    let shown = |share| percent(share, limits.min_hit_rate);
     let range = match (rate.estimate, shown(rate.low), shown(rate.high)) {
-        (Some(estimate), ..) => format!("is {}", with_interval(rate, estimate, policy)),
+        (Some(estimate), ..) => format!("is {}", with_interval(rate, estimate, limits)),
         (None, low, high) if low == "0 %" && high == "100 %" => "may be anything".to_owned(),
         (None, low, high) => format!("lies between {low} and {high}"),
     };
@@ -123,8 +123,8 @@ fn open_in_words(stats: &Stats, policy: &Policy) -> String {
 }
 
 /// `0.3 % (0 - 2.2 %)`, or `12.0 %` where it is certain.
-fn with_interval(rate: &HitRate, estimate: f64, policy: &Policy) -> String {
-    let shown = |share| percent(share, policy.min_hit_rate);
+fn with_interval(rate: &HitRate, estimate: f64, limits: Limits) -> String {
+    let shown = |share| percent(share, limits.min_hit_rate);
     let (low, high) = (shown(rate.low), shown(rate.high));
     if low == high {
         return low;
@@ -184,8 +184,8 @@ pub(super) fn percent(share: f64, limit: f64) -> String {
 }
 
 /// `0.7` -> `70 %`
-fn limit_in_words(policy: &Policy) -> String {
-    format!("{} %", (policy.min_hit_rate * 1000.0).round() / 10.0)
+fn limit_in_words(limits: Limits) -> String {
+    format!("{} %", (limits.min_hit_rate * 1000.0).round() / 10.0)
 }
 
 #[cfg(test)]
@@ -233,7 +233,7 @@ mod tests {
             warmup: None,
             timeline: Vec::new(),
         };
-        finding(&upstream, advice, &Policy::default())
+        finding(&upstream, advice, Limits { min_hit_rate: 0.7, min_attempts: 100 })
             .map(|finding| (finding.rule, finding.message, finding.fix))
     }
 

@@ -3,10 +3,10 @@
 //! A warm-up by itself is no finding: it belongs to a reload, and the report lists it. These two are more than that.
 
 use super::{Evidence, name_of};
-use crate::analysis::Policy;
 use crate::analysis::report::{
     Cause, Finding, Period, Point, Severity, Stats, UpstreamReport, Warmup,
 };
+use crate::analysis::{Limits, Policy};
 use crate::units::{distance, thousands};
 use jiff::Timestamp;
 
@@ -25,11 +25,11 @@ const MIN_SHARE: f64 = 0.2;
 pub(super) fn never_warm(
     upstream: &UpstreamReport,
     evidence: Evidence<'_>,
-    policy: &Policy,
+    limits: Limits,
 ) -> Option<Finding> {
     let Period { from_ms, to_ms } = evidence.period?;
     let name = upstream.name.as_ref().or(upstream.peers.first().map(|peer| &peer.addr))?;
-    if upstream.warmup.is_none() || upstream.stats.attempts < policy.min_attempts {
+    if upstream.warmup.is_none() || upstream.stats.attempts < limits.min_attempts {
         return None;
     }
     // Names are sorted, and there may be thousands.
@@ -45,8 +45,8 @@ pub(super) fn never_warm(
         let previous = at.checked_sub(1).map_or(from_ms, |at| windows[at].start_ms);
         let before = Sum::of(&upstream.timeline, previous, start.saturating_sub(step));
         let after = Sum::of(&upstream.timeline, start.saturating_add(length / 2), to_ms);
-        let was_warm = window.end_ms.is_none() || before.is_warm(policy);
-        if was_warm && after.is_cold(policy) {
+        let was_warm = window.end_ms.is_none() || before.is_warm(limits);
+        if was_warm && after.is_cold(limits) {
             return Some(cold(name_of(upstream), window, &after, length - length / 2));
         }
     }
@@ -106,17 +106,17 @@ impl Sum {
 
     /// The most that may have been reused, if there is enough to judge.
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
-    fn at_most(&self, policy: &Policy) -> Option<f64> {
-        let enough = self.connected > 0 && self.connected >= policy.min_attempts;
+    fn at_most(&self, limits: Limits) -> Option<f64> {
+        let enough = self.connected > 0 && self.connected >= limits.min_attempts;
         enough.then(|| 1.0 - self.new as f64 / self.connected as f64)
     }
 
-    fn is_cold(&self, policy: &Policy) -> bool {
-        self.at_most(policy).is_some_and(|rate| rate < policy.min_hit_rate)
+    fn is_cold(&self, limits: Limits) -> bool {
+        self.at_most(limits).is_some_and(|rate| rate < limits.min_hit_rate)
     }
 
-    fn is_warm(&self, policy: &Policy) -> bool {
-        self.at_most(policy).is_some_and(|rate| rate >= policy.min_hit_rate)
+    fn is_warm(&self, limits: Limits) -> bool {
+        self.at_most(limits).is_some_and(|rate| rate >= limits.min_hit_rate)
     }
 }
 

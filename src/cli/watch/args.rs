@@ -11,13 +11,16 @@ use std::path::PathBuf;
 #[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Rates are those of the last minute, 5 minutes and hour (--window); alerts are
-judged by the first of these. A rate that cannot be known alerts nobody: the
-upper end of its interval must be under the limit. No traffic is no alert.
+    after_help = "Rates are those of the last minute, 5 minutes and hour (--window). Alerts are
+judged by the first of these and by the last 5 to 10 seconds: the one that shows
+it first for as long as --for. A rate that cannot be known alerts nobody: the
+upper end of its interval must be under the limit. No traffic is no alert, and a
+low rate within --warmup-grace of a reload is none either.
 
 Alerts, besides reuse under --min-hit-rate:
-  never_warmed     a reload's warm-up takes
-                   longer than --warmup-grace
+  never_warmed     reuse is still low when
+                   --warmup-grace after a reload
+                   is over; told instead
   connect_p95      slow connects
   port_exhaustion  so many new connections
                    to a peer that ports run out
@@ -31,8 +34,11 @@ Examples:
   keepwarm watch --syslog udp:127.0.0.1:5140
   keepwarm watch access.log --once 5m
 
+On the screen q ends it. A second SIGINT or
+SIGTERM ends it at once.
+
 Exit status:
-  0  ended by SIGINT or SIGTERM, or at the
+  0  ended by q, SIGINT or SIGTERM, or at the
      end of a pipe; with --once: no alert
   1  with --once or a pipe: an alert
   2  wrong usage, or nothing can be read"
@@ -70,7 +76,7 @@ pub struct WatchArgs {
     #[arg(long, value_name = "FILE", help_heading = "Reading")]
     pub state: Option<PathBuf>,
 
-    /// Windows of time to show; alerts are judged by the first one
+    /// Windows of time to show; alerts are judged by the first one, and by the last seconds
     #[arg(long, value_name = "TIME,...", value_delimiter = ',', help_heading = "Windows")]
     pub window: Vec<String>,
 
@@ -82,7 +88,7 @@ pub struct WatchArgs {
     #[arg(long, value_name = "N", help_heading = "Alerts")]
     pub min_attempts: Option<u64>,
 
-    /// A limit must be passed for so long before an alert [default: 60s]
+    /// A limit must be passed for so long before an alert: whole seconds, 0s for at once [default: 60s]
     #[arg(long = "for", value_name = "TIME", help_heading = "Alerts")]
     pub for_time: Option<String>,
 
@@ -98,7 +104,7 @@ pub struct WatchArgs {
     #[arg(long, value_name = "PERCENT", help_heading = "Alerts")]
     pub max_failed: Option<f64>,
 
-    /// Alert if a source that had lines has none for so long [default: 5m]
+    /// Alert if a source that had lines has none for so long; 0s: never [default: 5m]
     #[arg(long, value_name = "TIME", help_heading = "Alerts")]
     pub silence: Option<String>,
 
@@ -114,7 +120,7 @@ pub struct WatchArgs {
     #[arg(long, value_name = "URL", help_heading = "Alerts")]
     pub webhook: Vec<String>,
 
-    /// Append each alert as a line of JSON to this file; - for stdout
+    /// Append each alert as a line of JSON to this file; - for stdout, where there is nothing else then
     #[arg(long, value_name = "FILE", help_heading = "Alerts")]
     pub alerts: Option<PathBuf>,
 
@@ -124,7 +130,7 @@ pub struct WatchArgs {
     #[arg(long, value_name = "TIME", help_heading = "Running")]
     pub once: Option<String>,
 
-    /// Where there is no screen: write a line per upstream so often [default: the first window]
+    /// Where there is no screen: write a line per upstream so often, for 20 at most [default: the first window]
     #[arg(long, value_name = "TIME", help_heading = "Output")]
     pub every: Option<String>,
 
@@ -132,11 +138,13 @@ pub struct WatchArgs {
     #[arg(long, help_heading = "Output")]
     pub no_tui: bool,
 
-    /// Serve /metrics for Prometheus, /healthz and /report.json at this address, such as 127.0.0.1:9145
+    /// Serve /metrics for Prometheus, /healthz and /report.json[?window=5m] at this address, such as 127.0.0.1:9145
     #[arg(long, value_name = "ADDR", help_heading = "Output")]
     pub listen: Option<String>,
 
     /// Write the metrics to this file each second, for `node_exporter`'s textfile collector
+    ///
+    /// It is removed at the end, but for --once: metrics that nobody renews would be served for ever.
     #[arg(long, value_name = "FILE.prom", help_heading = "Output")]
     pub textfile: Option<PathBuf>,
 

@@ -2,12 +2,12 @@
 #![expect(clippy::disallowed_methods, reason = "the clock of a live run")]
 
 use super::args::WatchArgs;
-use super::output::{self, Output, View};
+use super::output::{Output, View};
 use super::publish::{Moment, Publisher};
 use super::said::Said;
 use super::service;
 use super::settings::{Settings, milliseconds};
-use super::signals::Signals;
+use super::signals::{self, Signals};
 use super::sources::now_ms;
 use super::state::{self, State};
 use super::tell::Tell;
@@ -20,9 +20,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::live::alert::{Alerts, Event, RuleSet, Rules};
 use crate::live::totals::Totals;
 use crate::pipeline::live::{Handed, Threads};
+use crate::render::live;
 use crate::summary::Merge;
 use crate::units;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -55,7 +56,7 @@ pub(super) struct Coordinator {
     said: Said,
     every: Duration,
     once: Option<Duration>,
-    shown: Instant,
+    show_next: Instant,
     saved: Option<Instant>,
     save_every: Duration,
     least_save: Duration,
@@ -95,6 +96,7 @@ impl Coordinator {
         let least_save = args.save_every.as_deref().map_or(Ok(SAVE), |text| {
             milliseconds("--save-every", text).map(Duration::from_millis)
         })?;
+        let alerts_to_stdout = settings.alerts.as_deref() == Some(Path::new("-"));
         Ok(Coordinator {
             publisher: Publisher::start(&settings)?,
             tell: Tell::start(&settings, std::mem::take(&mut state.untold))?,
@@ -109,11 +111,11 @@ impl Coordinator {
             windows,
             watched,
             // Last, as it takes the screen.
-            output: Output::new(args.no_tui || once.is_some()),
+            output: Output::new(args.no_tui || once.is_some(), alerts_to_stdout)?,
             said: Said::default(),
             every,
             once,
-            shown: Instant::now(),
+            show_next: Instant::now() + every,
             saved: None,
             save_every: least_save,
             least_save,
@@ -151,6 +153,7 @@ impl Coordinator {
             }
             let goes_on = self.tick(threads, messages, ends)?;
             if ends || !goes_on {
+                self.output.leave();
                 self.end_of_telling(threads, messages);
                 return self.end(threads, messages);
             }
@@ -158,9 +161,17 @@ impl Coordinator {
     }
 
     /// Waits for the next tick. True: it is the last one.
-    fn wait(&self, begin: Instant, next: Instant, threads: &Threads) -> bool {
+    fn wait(&mut self, begin: Instant, next: Instant, threads: &Threads) -> bool {
         loop {
+            if self.signals.pause() {
+                self.output.leave();
+                signals::pause();
+            }
+            if self.signals.goes_on() {
+                self.output.lose();
+            }
             let is_over = self.signals.end()
+                || self.output.is_quit()
                 || threads.is_over()
                 || self.once.is_some_and(|once| begin.elapsed() >= once);
             let now = Instant::now();
@@ -199,6 +210,12 @@ impl Coordinator {
     fn end(&mut self, threads: &Threads, messages: &Messages) -> Result<Exit> {
         let lines = units::lines(self.state.lines.lines);
         messages.note(&format!("{lines} counted since the start"));
+        // With `--once` the file is what the run was for.
+        if self.once.is_none()
+            && let Err(error) = self.publisher.end()
+        {
+            messages.warning(&format!("--textfile {}", error.message()));
+        }
         let judges = self.judges(threads);
         let (lines, unread) = self.watched.lines();
         // A log may be quiet, but not be missing.
@@ -220,7 +237,7 @@ impl Coordinator {
         let handed = threads.hand_over();
         let announced = handed.iter().all(|handed| handed.announced);
         self.take(handed, now, messages, announced);
-        let is_shown = is_last || self.output.is_screen() || self.shown.elapsed() >= self.every;
+        let is_shown = is_last || self.output.is_screen() || Instant::now() >= self.show_next;
         self.windows.look(&self.state.slices, now, &self.policy, is_last);
         let longest = self.windows.longest();
         self.state.warmups.take(&longest.cold, longest.to_ms);
@@ -237,11 +254,11 @@ impl Coordinator {
         }
         self.tell.release();
         self.publish(threads, messages);
-        if !is_shown {
-            return Ok(true);
+        if is_shown {
+            self.show_next = (self.show_next + self.every).max(Instant::now());
+            self.show(threads, messages);
         }
-        self.shown = Instant::now();
-        self.show(threads)
+        self.output.goes_on()
     }
 
     fn take(&mut self, handed: Vec<Handed>, now: i64, messages: &mut Messages, announced: bool) {
@@ -309,14 +326,12 @@ impl Coordinator {
         }
     }
 
-    fn show(&mut self, threads: &Threads) -> Result<bool> {
+    fn show(&mut self, threads: &Threads, messages: &Messages) {
         let window = &self.windows.first;
         let lines = units::lines(window.report.input.lines);
         let mut head = format!("keepwarm watch: last {}, {lines}", window.name);
         for other in &self.windows.others {
-            let rate = &other.report.total.hit_rate;
-            let (low, high) = (100.0 * rate.low, 100.0 * rate.high);
-            let _ = write!(head, "; {} {low:.1} - {high:.1} %", other.name);
+            let _ = write!(head, "; {} {}", other.name, live::rate(&other.report.total));
         }
         let transports = threads.transports();
         let lag: u64 = transports.values().filter_map(|transport| transport.lag).sum();
@@ -327,14 +342,17 @@ impl Coordinator {
         if dropped > 0 {
             let _ = write!(head, "; {} datagrams lost", units::thousands(dropped));
         }
-        let alerts: Vec<String> =
-            self.state.alerts.firing().map(|event| super::tell::said(&event)).collect();
-        let view =
-            View { head: &head, alerts: &alerts, report: &window.report, to_ms: window.to_ms };
-        match self.output {
-            Output::Screen => output::draw(&view).map(|()| true),
-            Output::Lines => output::lines(&view),
-        }
+        let firing: Vec<Event> = self.state.alerts.firing().collect();
+        let alerts: Vec<String> = firing.iter().map(super::tell::said).collect();
+        let view = View {
+            head: &head,
+            alerts: &alerts,
+            firing: &firing.into_iter().map(|event| event.id.name).collect::<BTreeSet<String>>(),
+            report: &window.report,
+            longer: self.windows.report_for_warmups(self.rules.longest_grace()),
+            to_ms: window.to_ms,
+        };
+        self.output.show(&view, messages);
     }
 
     fn save(&mut self, messages: &Messages) {
@@ -370,6 +388,7 @@ impl Coordinator {
                     messages
                         .warning("SIGHUP: limits are read again; other settings need a restart");
                 }
+                rules.limit(&mut self.policy);
                 self.rules = rules;
                 messages.note("SIGHUP: limits read again");
             }

@@ -3,6 +3,7 @@
 pub(super) mod args;
 mod coordinate;
 mod output;
+mod print;
 mod publish;
 mod said;
 mod service;
@@ -11,8 +12,10 @@ mod signals;
 mod sources;
 mod state;
 mod tell;
+mod terminal;
 mod watched;
 mod windows;
+mod writer;
 
 use super::Exit;
 use super::choose::Formats;
@@ -35,9 +38,16 @@ const MAX_THREADS: usize = 4;
 /// # Errors
 /// What ends the run.
 pub(super) fn run(args: &WatchArgs, messages: &mut Messages) -> Result<Exit> {
+    let mut live = messages.live()?;
+    let result = watch(args, &mut live);
+    live.end();
+    result
+}
+
+fn watch(args: &WatchArgs, messages: &mut Messages) -> Result<Exit> {
     let settings = Settings::of(args)?;
     if args.print_config {
-        super::to_stdout(settings.to_toml()?.as_bytes())?;
+        super::to_stdout(print::config(&settings)?.as_bytes())?;
         return Ok(Exit::Fine);
     }
     let inputs = sources::names(&settings)?;
@@ -57,17 +67,16 @@ pub(super) fn run(args: &WatchArgs, messages: &mut Messages) -> Result<Exit> {
         std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS)
     });
     let parts = (0..count.max(1)).map(|_| state.slices.part(sources::now_ms())).collect();
-    let policy = Policy {
-        min_hit_rate: settings.limits.min_hit_rate / 100.0,
-        min_attempts: settings.limits.min_attempts,
+    let mut policy = Policy {
         names: formats.upstream_names(),
         number_takers: formats.number_takers(),
         utc_offset_seconds: i64::from(jiff::Zoned::now().offset().seconds()),
         excluded: Arc::default(),
         ..Policy::default()
     };
+    settings.rules()?.limit(&mut policy);
     let error_log = ErrorLog::new()?;
-    let choose = sources::chooser(&formats, &settings, &error_log, messages.is_quiet());
+    let choose = sources::chooser(&formats, &settings, &error_log, messages.clone());
     let mut coordinator = Coordinator::new(args, settings.clone(), policy, state)?;
     live::run(sources, parts, &choose, &sources::now_ms, |threads| {
         coordinator.run(threads, messages)

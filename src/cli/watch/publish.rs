@@ -8,8 +8,7 @@ use crate::live::slices::Slices;
 use crate::live::totals::{self, Counts, Totals};
 use crate::live::warmups::Warmups;
 use crate::render::prometheus::{self, Alert, Histogram, Series, Sink, Snapshot, Source};
-use crate::render::{Format, Options, render};
-use crate::serve::{Board, Published, Server, textfile};
+use crate::serve::{Board, Published, Server, Window, textfile};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Moment<'a> {
     /// By name, the one that alerts are judged by first.
-    pub(super) windows: Vec<(&'a str, &'a Report)>,
+    pub(super) windows: Vec<(&'a str, &'a Arc<Report>)>,
     pub(super) slices: &'a Slices,
     pub(super) totals: &'a Totals,
     pub(super) warmups: &'a Warmups,
@@ -58,6 +57,14 @@ impl Publisher {
         Some((format!("listening on http://{}/metrics", server.address()), server.warning()))
     }
 
+    /// Takes the file away: metrics that nobody renews would be served for ever.
+    ///
+    /// # Errors
+    /// It is there and can't be removed.
+    pub(super) fn end(&self) -> Result<()> {
+        self.textfile.as_deref().map_or(Ok(()), textfile::remove)
+    }
+
     /// Shows a moment.
     ///
     /// # Errors
@@ -66,7 +73,10 @@ impl Publisher {
         if self.server.is_none() && self.textfile.is_none() {
             return Ok(());
         }
-        let report = moment.windows.first().map(|(_, report)| *report);
+        let windows = moment.windows.iter();
+        let windows: Vec<Window> = windows
+            .map(|(name, report)| Window::new((*name).to_owned(), Arc::clone(report)))
+            .collect();
         let trouble = moment.trouble.clone();
         let mut metrics = Vec::new();
         // Writing to memory does not fail.
@@ -76,11 +86,7 @@ impl Publisher {
             None => Ok(()),
         };
         if self.server.is_some() {
-            let mut json = Vec::new();
-            if let Some(report) = report {
-                let _ = render(report, Format::Json, &Options::default(), &mut json);
-            }
-            self.board.publish(Published { metrics, report: json, trouble });
+            self.board.publish(Published { metrics, windows, trouble });
         }
         written
     }
@@ -96,7 +102,7 @@ fn snapshot(moment: Moment<'_>) -> Snapshot<'_> {
     #[expect(clippy::cast_precision_loss, reason = "lags are far below 2^53 ms")]
     let lag_seconds = slices.lag_ms().map(|ms| ms as f64 / 1000.0);
     Snapshot {
-        windows,
+        windows: windows.into_iter().map(|(name, report)| (name, &**report)).collect(),
         bucket_ends_ms: &totals::BUCKETS_MS,
         series: named.chain(others).collect(),
         sources,

@@ -1,10 +1,12 @@
 //! Settings of a live run: the configuration file, and over it what the command line gives.
 
 use super::args::WatchArgs;
+use crate::cli::percent_of_reuse;
 use crate::error::{Error, ErrorKind, Result};
 use crate::live::alert::{RuleSet, Rules};
 use crate::live::part::FINE_MS;
 use crate::live::slices::MAX_WINDOW_MS;
+use crate::span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,9 +28,10 @@ pub(super) struct Settings {
     /// Times such as `5m`.
     pub(super) windows: Vec<String>,
     /// Seconds; none: as long as the first window.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "span::in_some_seconds")]
     pub(super) every: Option<u64>,
-    /// Seconds without lines after which a source is silent.
+    /// Seconds without lines after which a source is silent; 0: never.
+    #[serde(with = "span::in_seconds")]
     pub(super) silence: u64,
     /// Where metrics can be had over HTTP.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,9 +105,12 @@ impl Settings {
         settings.textfile = args.textfile.clone().or(settings.textfile);
         settings.alerts = args.alerts.clone().or(settings.alerts);
         let seconds = |flag: &str, text: &Option<String>| {
-            text.as_deref().map(|text| Ok(milliseconds(flag, text)?.div_euclid(1000))).transpose()
+            text.as_deref().map(|text| seconds(flag, text)).transpose()
         };
         settings.every = seconds("--every", &args.every)?.or(settings.every);
+        if settings.every == Some(0) {
+            return Err(Error::new(ErrorKind::Usage, "--every: expected a time above 0"));
+        }
         settings.silence = seconds("--silence", &args.silence)?.unwrap_or(settings.silence);
         let limits = &mut settings.limits;
         limits.min_hit_rate = args.min_hit_rate.unwrap_or(limits.min_hit_rate);
@@ -123,11 +129,10 @@ impl Settings {
     fn check(&self) -> Result<()> {
         let rules = self.rules()?;
         for limits in rules.upstreams.values().chain([&rules.defaults]) {
-            for (name, percent) in [
-                ("min_hit_rate", Some(limits.min_hit_rate)),
-                ("max_failed", limits.max_failed),
-                ("max_ports", Some(limits.max_ports)),
-            ] {
+            percent_of_reuse("min_hit_rate", limits.min_hit_rate)?;
+            for (name, percent) in
+                [("max_failed", limits.max_failed), ("max_ports", Some(limits.max_ports))]
+            {
                 if percent.is_some_and(|percent| !(0.0..=100.0).contains(&percent)) {
                     let found = percent.unwrap_or_default();
                     let message = format!("{name}: expected a percentage, found {found}");
@@ -154,7 +159,14 @@ impl Settings {
         if self.windows.is_empty() {
             return Err(Error::new(ErrorKind::Usage, "windows: expected at least one"));
         }
-        self.windows.iter().map(time).collect()
+        let times: Vec<(String, i64)> = self.windows.iter().map(time).collect::<Result<_>>()?;
+        for (at, (name, ms)) in times.iter().enumerate() {
+            if let Some((other, _)) = times[..at].iter().find(|(_, other)| other == ms) {
+                let message = format!("--window: expected different times, found: {other}, {name}");
+                return Err(Error::new(ErrorKind::Usage, message));
+            }
+        }
+        Ok(times)
     }
 
     /// What alerts are held against.
@@ -175,15 +187,6 @@ impl Settings {
             rules.upstreams.insert(name.clone(), limits);
         }
         Ok(rules)
-    }
-
-    /// As a configuration file.
-    ///
-    /// # Errors
-    /// None that a user can cause.
-    pub(super) fn to_toml(&self) -> Result<String> {
-        toml::to_string_pretty(self)
-            .map_err(|error| Error::new(ErrorKind::Input, format!("--print-config: {error}")))
     }
 }
 
@@ -210,12 +213,19 @@ fn read(path: &Path) -> Result<Settings> {
 /// A time such as `60s`, `5m`, `1h30m` or `250ms`, in milliseconds.
 ///
 /// # Errors
-/// It is none, or none at all.
+/// It is none, or no time at all.
 pub(super) fn milliseconds(flag: &str, text: &str) -> Result<u64> {
-    let time = text.parse::<jiff::SignedDuration>().ok().map(|time| time.as_millis());
-    time.and_then(|ms| u64::try_from(ms).ok()).filter(|ms| *ms > 0).ok_or_else(|| {
-        Error::new(ErrorKind::Usage, format!("{flag}: expected a time, found: {text}"))
+    span::milliseconds(text).filter(|ms| *ms > 0).ok_or_else(|| {
+        Error::new(ErrorKind::Usage, format!("{flag}: expected a time above 0, found: {text}"))
             .with_hint("for example 30s, 5m, 1h or 250ms")
+    })
+}
+
+/// The same in whole seconds; 0 is one, too.
+fn seconds(flag: &str, text: &str) -> Result<u64> {
+    span::seconds(text).ok_or_else(|| {
+        let message = format!("{flag}: expected a time in whole seconds, found: {text}");
+        Error::new(ErrorKind::Usage, message).with_hint("for example 30s, 5m or 1h")
     })
 }
 
@@ -223,6 +233,7 @@ pub(super) fn milliseconds(flag: &str, text: &str) -> Result<u64> {
 mod tests {
     use super::*;
     use crate::cli::args::{Cli, Command};
+    use crate::cli::watch::print;
     use clap::Parser;
 
     fn settings(args: &[&str]) -> Result<Settings> {
@@ -238,7 +249,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keepwarm.toml");
         let printed = settings(&["a.log", "--for", "30s", "--max-connect-p95", "20ms"]).unwrap();
-        std::fs::write(&path, printed.to_toml().unwrap()).unwrap();
+        std::fs::write(&path, print::config(&printed).unwrap()).unwrap();
         let read = settings(&["--config", path.to_str().unwrap()]).unwrap();
         assert_eq!(read, printed);
         assert_eq!((read.limits.for_s, read.limits.max_connect_p95), (30, Some(20)));
@@ -263,7 +274,26 @@ mod tests {
         let path = folder.path().join("keepwarm.toml");
         for (text, expected) in [
             ("windos = [\"1m\"]", ":1:1: unknown field"),
-            ("\n[limits]\nmin_hit_rate = 170.0", "min_hit_rate: expected a percentage, found 170"),
+            ("\n[limits]\nmin_hit_rate = 170.0", "min_hit_rate: expected a percentage, found: 170"),
+            ("[limits]\nmin_hit_rate = 0.7", "min_hit_rate: expected a percentage, found: 0.7"),
+            ("[upstreams.app]\nmin_hit_rate = 1", "min_hit_rate: expected a percentage, found: 1"),
+            (
+                "silence = 1.5",
+                ":1:11: invalid type: floating point `1.5`, expected a time in whole seconds",
+            ),
+            (
+                "every = \"500ms\"",
+                ":1:9: invalid value: string \"500ms\", expected a time in whole",
+            ),
+            ("every = 0", "expected a time above 0"),
+            (
+                "[limits]\nmax_connect_p95 = 20",
+                ":2:19: invalid type: integer `20`, expected a time with its unit",
+            ),
+            (
+                "windows = [\"1m\", \"5m\", \"60s\"]",
+                "--window: expected different times, found: 1m, 60s",
+            ),
             ("[upstreams.app]\nfoo = 1", "upstreams.app: unknown field"),
             ("windows = [\"2s\"]", "--window: expected 5 s to 6 h, found: 2s"),
             ("windows = []", "windows: expected at least one"),
@@ -278,6 +308,37 @@ mod tests {
         };
         assert_eq!(once("6h"), Ok(Some(("6h".to_owned(), MAX_WINDOW_MS))));
         assert_eq!(once("7h").unwrap_err().message(), "--once: expected up to 6 h, found: 7h");
-        assert!(settings(&["--for", "soon"]).unwrap_err().message().contains("--for"));
+        for args in [
+            ["--for", "soon"],
+            ["--for", "500ms"],
+            ["--silence", "500ms"],
+            ["--every", "0s"],
+            ["--window", "1m,1m"],
+        ] {
+            let error = settings(&args).unwrap_err();
+            assert!(error.message().contains(args[0]), "{args:?}: {error}");
+        }
+        let error = settings(&["--min-hit-rate", "0.7"]).unwrap_err();
+        assert_eq!(error.hint(), Some("70 for 70 %"));
+    }
+
+    #[test]
+    fn times_of_a_file_are_texts_or_seconds_and_0_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keepwarm.toml");
+        let text = "every = \"10s\"\nsilence = \"0\"\n[limits]\nfor = 30\nwarmup_grace = \"2m\"\n\
+                    max_connect_p95 = \"20ms\"\n[upstreams.app]\nfor = \"1h\"\n";
+        std::fs::write(&path, text).unwrap();
+        let read = settings(&["--config", path.to_str().unwrap()]).unwrap();
+        let rules = read.rules().unwrap();
+        assert_eq!((read.every, rules.silence), (Some(10), None));
+        let limits = &rules.defaults;
+        assert_eq!(
+            (limits.for_s, limits.warmup_grace, limits.max_connect_p95),
+            (30, 120, Some(20))
+        );
+        assert_eq!(rules.of("app").for_s, 3600);
+        let at_once = settings(&["--for", "0s", "--silence", "0s"]).unwrap();
+        assert_eq!((at_once.limits.for_s, at_once.rules().unwrap().silence), (0, None));
     }
 }

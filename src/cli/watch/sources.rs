@@ -91,10 +91,9 @@ pub(super) fn chooser(
     formats: &Formats,
     settings: &Settings,
     error_log: &ErrorLog,
-    quiet: bool,
+    messages: Messages,
 ) -> impl Fn(&str, &[&[u8]]) -> Result<Option<Reading>> + Sync {
     let choice = Choice::default();
-    let messages = Messages::new(quiet);
     move |name: &str, lines: &[&[u8]]| {
         let file = Path::new(name).is_file();
         // One file holds one kind of log; what comes by syslog may be of both.

@@ -5,6 +5,7 @@ use crate::analysis::{Policy, analyse, analyse_with_cold};
 use crate::live::alert::Seen;
 use crate::live::slices::Slices;
 use crate::summary::Summary;
+use std::sync::Arc;
 
 /// A window is looked at this many times while it passes, but each second at most.
 const LOOKS: i64 = 150;
@@ -26,7 +27,7 @@ pub(super) struct Window {
     /// The moment it ends at, in milliseconds since the epoch.
     pub(super) to_ms: i64,
     /// What it shows.
-    pub(super) report: Report,
+    pub(super) report: Arc<Report>,
     /// The times in which pools were cold, in order.
     pub(super) cold: Vec<Cold>,
 }
@@ -43,13 +44,13 @@ pub(super) struct Windows {
 impl Windows {
     /// Empty windows of these names and lengths in milliseconds; none if there are none.
     pub(super) fn new(times: Vec<(String, i64)>, policy: &Policy) -> Option<Self> {
-        let nothing = analyse(Summary::default(), InputStats::default(), policy);
+        let nothing = Arc::new(analyse(Summary::default(), InputStats::default(), policy));
         let window = |(name, span_ms)| Window {
             name,
             span_ms,
             looked_ms: i64::MIN,
             to_ms: 0,
-            report: nothing.clone(),
+            report: Arc::clone(&nothing),
             cold: Vec::new(),
         };
         let mut windows = times.into_iter().map(window);
@@ -75,8 +76,13 @@ impl Windows {
     /// What alerts see of the upstreams, where a warm-up may take so many seconds. In the end the first window is judged
     /// as a whole.
     pub(super) fn seen(&self, grace_s: u64, is_last: bool) -> Seen {
-        let recent = self.recent.as_ref().filter(|_| !is_last).map(|recent| &recent.report);
+        let recent = self.recent.as_ref().filter(|_| !is_last).map(|recent| &*recent.report);
         Seen::of_reports(&self.first.report, recent, &self.for_warmups(grace_s).report)
+    }
+
+    /// The report that tells of warm-ups that may take so many seconds.
+    pub(super) fn report_for_warmups(&self, grace_s: u64) -> &Report {
+        &self.for_warmups(grace_s).report
     }
 
     /// The one that tells of warm-ups that may take so many seconds: the shortest that goes back far enough, or else the
@@ -118,8 +124,9 @@ impl Window {
             without_upstream: lines.without_upstream,
             ..InputStats::default()
         };
-        (self.report, self.cold) = analyse_with_cold(found.summary, input, policy);
-        spread(&mut self.report, found.to_ms - found.from_ms);
+        let (mut report, cold) = analyse_with_cold(found.summary, input, policy);
+        spread(&mut report, found.to_ms - found.from_ms);
+        (self.report, self.cold) = (Arc::new(report), cold);
     }
 }
 

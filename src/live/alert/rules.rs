@@ -1,5 +1,6 @@
 //! Limits that alerts watch: plain data, as a configuration file gives them.
 
+use crate::analysis::{Limits, Policy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -13,13 +14,15 @@ pub struct Rules {
     /// With fewer attempts in the window nothing is judged.
     pub min_attempts: u64,
     /// A limit must be passed for so long before it is told, in seconds; and kept as long before that is over.
-    #[serde(rename = "for")]
+    #[serde(rename = "for", with = "crate::span::in_seconds")]
     pub for_s: u64,
     /// How far above its limit a hit rate must be to be good again, in points.
     pub clear_margin: f64,
     /// A warm-up may take so long, in seconds: so long a low hit rate of its upstream is not told.
+    #[serde(with = "crate::span::in_seconds")]
     pub warmup_grace: u64,
     /// Most that 95 % of connects take, in milliseconds; none: not watched.
+    #[serde(with = "crate::span::in_some_milliseconds")]
     pub max_connect_p95: Option<u64>,
     /// Ports of this machine for connections to one peer: by default those of Linux's `ip_local_port_range`,
     /// 32768 to 60999. A closed connection keeps its port for 60 s (`TCP_TIMEWAIT_LEN`).
@@ -78,6 +81,18 @@ impl RuleSet {
     /// The limits of an upstream.
     pub fn of(&self, upstream: &str) -> &Rules {
         self.upstreams.get(upstream).unwrap_or(&self.defaults)
+    }
+
+    /// Gives findings the same limits as alerts.
+    pub fn limit(&self, policy: &mut Policy) {
+        let of = |rules: &Rules| Limits {
+            min_hit_rate: rules.min_hit_rate / 100.0,
+            min_attempts: rules.min_attempts,
+        };
+        let Limits { min_hit_rate, min_attempts } = of(&self.defaults);
+        (policy.min_hit_rate, policy.min_attempts) = (min_hit_rate, min_attempts);
+        policy.own_limits =
+            self.upstreams.iter().map(|(name, rules)| (name.clone(), of(rules))).collect();
     }
 
     /// The longest that any warm-up may take, in seconds.

@@ -71,7 +71,7 @@ fn upstream(new: impl Fn(i64) -> u64) -> UpstreamReport {
 }
 
 fn said(upstream: &UpstreamReport, warmups: &[Warmup]) -> Option<String> {
-    let finding = never_warm(upstream, evidence(warmups), &Policy::default())?;
+    let finding = never_warm(upstream, evidence(warmups), Policy::default().limits_of(""))?;
     assert_eq!((finding.rule, finding.severity), ("never_warm", Severity::Warning));
     assert_eq!(finding.upstream.as_deref(), Some("shop"));
     Some(finding.message)
@@ -114,7 +114,7 @@ fn what_gets_warm_or_has_no_time_to_or_is_another_upstreams_is_no_finding() {
     assert_eq!(said(&broken, &[series]), None);
     let few = Policy { min_attempts: 1000, ..Policy::default() };
     let window = [window(Cause::Reload, 300, None)];
-    assert_eq!(never_warm(&broken, evidence(&window), &few), None);
+    assert_eq!(never_warm(&broken, evidence(&window), few.limits_of("")), None);
 }
 
 #[test]
