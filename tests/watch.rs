@@ -153,7 +153,13 @@ fn no_line_is_lost_or_counted_twice_over_rotation_and_kill() {
         }
         watch.kill().unwrap();
         watch.wait().unwrap();
-        assert_eq!(log.counted(), log.written, "seed {seed}, {}, {} rotations", log.arg, log.rotations);
+        assert_eq!(
+            log.counted(),
+            log.written,
+            "seed {seed}, {}, {} rotations",
+            log.arg,
+            log.rotations
+        );
     }
 }
 

@@ -315,13 +315,8 @@ pub(super) fn unread(positions: &[(Known, Position)], mut candidates: Vec<Candid
         |index: &Option<usize>| index.is_some_and(|at| positions[at].1.fingerprint.length > 0);
     let newest_known = matched.iter().rposition(tells);
     let last_write = positions.iter().map(|(_, position)| position.modified).max();
-    // One that was empty may have been written to and compressed since: nothing tells it but the time.
-    let unknown = lost.iter().map(|index: &usize| &positions[*index].1);
-    let unknown = unknown.filter(|one| one.fingerprint.length == 0 && one.offset == 0);
-    let empty_since = unknown.filter(|one| !one.finished).map(|one| one.modified).min();
     let is_newer = |at: usize, candidate: &Candidate| match newest_known {
-        Some(known) if at > known => true,
-        Some(_) => empty_since.is_some_and(|written| candidate.modified > written),
+        Some(known) => at > known,
         None => last_write.is_some_and(|written| candidate.modified > written),
     };
     let mut files = Vec::new();
