@@ -19,6 +19,10 @@ enum Event {
     Poll(usize),
     /// `access.log` becomes `access.log.1` and so on; the workers still write to the old file.
     Rename,
+    /// The same, as nginx's `create`-less rotation does it: there is no `access.log` until a worker reopens it.
+    RenameOnly,
+    /// The follower looks through folders and patterns again.
+    Rescan,
     /// One worker reopens its log.
     Reopen(bool),
     CopyTruncate,
@@ -34,7 +38,9 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     let event = prop_oneof![
         6 => (any::<bool>(), 1..20_u8).prop_map(|(worker, lines)| Event::Write(worker, lines)),
         4 => prop_oneof![Just(0), 1..2_000_usize, Just(usize::MAX)].prop_map(Event::Poll),
-        2 => Just(Event::Rename),
+        1 => Just(Event::Rename),
+        1 => Just(Event::RenameOnly),
+        1 => Just(Event::Rescan),
         3 => any::<bool>().prop_map(Event::Reopen),
         1 => Just(Event::CopyTruncate),
         2 => (1..4_u8).prop_map(Event::Gzip),
@@ -48,6 +54,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 struct World {
     folder: TempDir,
     workers: [(File, PathBuf); 2],
+    /// What is followed, in the folder.
+    arg: &'static str,
     follower: Follower,
     written: u32,
     got: Vec<String>,
@@ -56,12 +64,8 @@ struct World {
     written_at: u64,
 }
 
-fn args(folder: &Path) -> Vec<String> {
-    vec![folder.join("access.log").to_str().unwrap().to_owned()]
-}
-
-fn options() -> Options {
-    Options { from_beginning: true, ..Options::default() }
+fn args(folder: &Path, arg: &str) -> Vec<String> {
+    vec![folder.join(arg).to_str().unwrap().to_owned()]
 }
 
 fn open(path: &Path) -> File {
@@ -69,13 +73,22 @@ fn open(path: &Path) -> File {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(arg: &'static str) -> Self {
         let folder = TempDir::new().unwrap();
         let log = folder.path().join("access.log");
         let workers = [0, 1].map(|_| (open(&log), log.clone()));
-        let follower = Follower::new(&args(folder.path()), options(), 0).unwrap();
-        let mut world =
-            World { folder, workers, follower, written: 0, got: vec![], now_ms: 0, written_at: 0 };
+        let options = Options { from_beginning: true, ..Options::default() };
+        let follower = Follower::new(&args(folder.path(), arg), options, 0).unwrap();
+        let mut world = World {
+            folder,
+            workers,
+            arg,
+            follower,
+            written: 0,
+            got: vec![],
+            now_ms: 0,
+            written_at: 0,
+        };
         world.stamp(&log);
         world
     }
@@ -108,7 +121,11 @@ impl World {
 
     fn reopen(&mut self, worker: usize) {
         let log = self.log();
-        self.workers[worker] = (open(&log), log);
+        let is_new = !log.exists();
+        self.workers[worker] = (open(&log), log.clone());
+        if is_new {
+            self.stamp(&log);
+        }
     }
 
     fn poll(&mut self, budget: usize) -> bool {
@@ -143,15 +160,20 @@ impl World {
             Event::Poll(budget) => {
                 self.poll(budget);
             }
-            Event::Rename => {
-                self.shift();
-                fs::rename(&log, &first).unwrap();
+            Event::Rename | Event::RenameOnly => {
+                if log.exists() {
+                    self.shift();
+                    fs::rename(&log, &first).unwrap();
+                }
                 for (_, path) in self.workers.iter_mut().filter(|(_, path)| *path == log) {
                     path.clone_from(&first);
                 }
-                open(&log);
-                self.stamp(&log);
+                if matches!(event, Event::Rename) {
+                    open(&log);
+                    self.stamp(&log);
+                }
             }
+            Event::Rescan => self.follower.rescan(self.now_ms),
             Event::Reopen(worker) => self.reopen(usize::from(worker)),
             Event::CopyTruncate => {
                 self.reopen(0);
@@ -165,9 +187,9 @@ impl World {
             Event::Gzip(number) => self.gzip(number),
             Event::Restart => {
                 let positions = self.follower.positions();
-                let args = args(self.folder.path());
-                self.follower =
-                    Follower::resume(&args, options(), &positions, self.now_ms).unwrap();
+                let args = args(self.folder.path(), self.arg);
+                let options = Options::default();
+                self.follower = Follower::resume(&args, options, &positions, self.now_ms).unwrap();
             }
             Event::Pass => {
                 self.reopen(0);
@@ -196,12 +218,18 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn each_line_comes_out_exactly_once(events in events()) {
-        let mut world = World::new();
+    fn each_line_comes_out_exactly_once(
+        events in events(),
+        arg in prop::sample::select(vec!["access.log", "", "*.log", "*.log*"]),
+    ) {
+        let mut world = World::new(arg);
         world.poll(0);
         for event in events {
             world.happen(event);
         }
+        // Without its name a log waits.
+        world.happen(Event::Reopen(true));
+        world.happen(Event::Rescan);
         while world.poll(usize::MAX) {}
         let mut numbers: Vec<u32> = world.got.iter().map(|line| line[..6].parse().unwrap()).collect();
         numbers.sort_unstable();

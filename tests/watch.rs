@@ -20,13 +20,16 @@ struct Log {
     written: u64,
     rotations: u32,
     seed: u64,
+    /// What is watched: the log by its name, by its folder, or by a pattern.
+    arg: &'static str,
 }
 
 impl Log {
     fn new(seed: u64) -> Self {
         let dir = Dir::new();
         let file = File::create(dir.path("access.log")).unwrap();
-        Log { dir, file, written: 0, rotations: 0, seed: seed * 7919 + 1 }
+        let arg = ["access.log", ".", "access.log*"][usize::try_from(seed).unwrap() % 3];
+        Log { dir, file, written: 0, rotations: 0, seed: seed * 7919 + 1, arg }
     }
 
     fn random(&mut self, below: u64) -> u64 {
@@ -48,6 +51,12 @@ impl Log {
 
     /// As logrotate does it, the old file being written to for a while.
     fn rotate(&mut self) {
+        self.rename();
+        self.create();
+    }
+
+    /// There is no log for a while.
+    fn rename(&mut self) {
         self.rotations += 1;
         for n in (1..self.rotations).rev() {
             for end in ["", ".gz"] {
@@ -58,6 +67,9 @@ impl Log {
             }
         }
         std::fs::rename(self.dir.path("access.log"), self.dir.path("access.log.1")).unwrap();
+    }
+
+    fn create(&mut self) {
         let new = OpenOptions::new().append(true).create(true).open(self.dir.path("access.log"));
         self.write(20);
         self.file = new.unwrap();
@@ -71,7 +83,7 @@ impl Log {
 
     fn watch(&self, more: &[&str]) -> Child {
         let mut args = vec!["watch", "-f", FORMAT, "--state", "state", "--save-every", "50ms"];
-        args.extend(["--from-start", "--no-tui", "access.log"]);
+        args.extend(["--from-start", "--no-tui", self.arg]);
         args.extend(more);
         self.dir.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     }
@@ -120,10 +132,18 @@ fn no_line_is_lost_or_counted_twice_over_rotation_and_kill() {
                 0 => {
                     watch.kill().unwrap();
                     watch.wait().unwrap();
-                    if log.random(2) == 0 {
-                        log.rotate();
+                    let rotation = log.random(3);
+                    if rotation < 2 {
+                        log.rename();
+                    }
+                    if rotation == 0 {
+                        log.create();
                     }
                     watch = log.watch(&[]);
+                    if rotation == 1 {
+                        std::thread::sleep(Duration::from_millis(log.random(120)));
+                        log.create();
+                    }
                 }
                 1 => log.rotate(),
                 _ => {}
@@ -133,7 +153,13 @@ fn no_line_is_lost_or_counted_twice_over_rotation_and_kill() {
         }
         watch.kill().unwrap();
         watch.wait().unwrap();
-        assert_eq!(log.counted(), log.written, "seed {seed}, {} rotations", log.rotations);
+        assert_eq!(
+            log.counted(),
+            log.written,
+            "seed {seed}, {}, {} rotations",
+            log.arg,
+            log.rotations
+        );
     }
 }
 

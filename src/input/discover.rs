@@ -1,6 +1,6 @@
 //! From arguments to sources: files, folders, patterns and stdin, each log once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -89,6 +89,46 @@ pub(super) fn expand(arg: &str, candidates: &mut Vec<Candidate>, errors: &mut Ve
         // Whatever is wrong with it is said when it is opened.
         _ => candidates.push(Candidate::at(path.to_owned())),
     }
+}
+
+/// The paths among `paths`, which are absolute, that an argument would lead to if there were such files.
+pub(super) fn named_by(arg: &str, paths: &BTreeSet<PathBuf>) -> Vec<Candidate> {
+    let given = Path::new(arg);
+    let (Ok(path), Ok(here)) = (std::path::absolute(given), std::path::absolute(".")) else {
+        return Vec::new();
+    };
+    let options = glob::MatchOptions {
+        require_literal_leading_dot: true,
+        require_literal_separator: true,
+        ..glob::MatchOptions::default()
+    };
+    // Where we are may have a name that looks like a pattern.
+    let escaped = path
+        .strip_prefix(&here)
+        .map(|rest| Path::new(&glob::Pattern::escape(&here.to_string_lossy())).join(rest));
+    let pattern = if given.is_relative() { escaped.ok() } else { Some(path.clone()) };
+    let pattern = pattern
+        .filter(|_| arg.contains(['*', '?', '[']) && !given.exists())
+        .and_then(|pattern| glob::Pattern::new(&pattern.to_string_lossy()).ok());
+    if let Some(pattern) = pattern {
+        let matching = paths.iter().filter(|path| pattern.matches_path_with(path, options));
+        let shown = |path: &PathBuf| match path.strip_prefix(&here) {
+            Ok(rest) if given.is_relative() => rest.to_owned(),
+            _ => path.clone(),
+        };
+        return matching.map(|path| Candidate::at(shown(path))).collect();
+    }
+    let inside = paths.range(path.clone()..).take_while(|found| found.starts_with(&path));
+    let found = inside.filter_map(|found| {
+        if *found == path {
+            return Some(given.to_owned());
+        }
+        let name = found.file_name()?;
+        let is_here = found.parent() == Some(path.as_path())
+            && looks_like_access_log(&name.to_string_lossy());
+        is_here.then(|| given.join(name))
+    });
+    found.map(Candidate::at).collect()
 }
 
 /// The files in a folder that look like access logs.

@@ -65,37 +65,46 @@ impl Stream {
     }
 
     /// Waits up to `wait` for bytes, and hands out the whole lines among them, with how many lines before were skipped
-    /// because they are longer than [`MAX_LINE`]. The last line of all may lack its end. False: it has ended.
-    pub fn read(&mut self, wait: Duration, sink: &mut dyn FnMut(&[u8], u64)) -> bool {
+    /// because they are longer than [`MAX_LINE`]. The last line of a writer may lack its end. False: it has ended.
+    ///
+    /// # Errors
+    /// Kind `Io` if reading fails: it has ended.
+    pub fn read(&mut self, wait: Duration, sink: &mut dyn FnMut(&[u8], u64)) -> Result<bool> {
         let timeout = Timespec::try_from(wait).ok();
         let mut fds = [PollFd::new(&self.file, PollFlags::IN)];
         let ready = poll(&mut fds, timeout.as_ref()).unwrap_or(0);
         let events = fds[0].revents();
         if ready == 0 {
-            return true;
+            return Ok(true);
         }
         if !events.contains(PollFlags::IN) && self.is_named {
-            // No writer: another one may come.
+            // No writer: another one may come, whose first line is not the end of this one's last.
+            self.end(sink);
             std::thread::sleep(wait);
-            return true;
+            return Ok(true);
         }
         let from = self.rest.len();
         self.rest.resize(from + READ, 0);
         let read = rustix::io::read(&self.file, &mut self.rest[from..]);
         self.rest.truncate(from + read.unwrap_or(0));
         match read {
-            Err(Errno::INTR | Errno::AGAIN) => true,
+            Err(Errno::INTR | Errno::AGAIN) => Ok(true),
             Ok(0) if self.is_named => {
-                std::thread::sleep(wait);
-                true
-            }
-            Ok(0) | Err(_) => {
                 self.end(sink);
-                false
+                std::thread::sleep(wait);
+                Ok(true)
+            }
+            Ok(0) => {
+                self.end(sink);
+                Ok(false)
+            }
+            Err(errno) => {
+                self.end(sink);
+                Err(Error::io(&self.name, &errno.into()))
             }
             Ok(_) => {
                 self.hand_out(from, sink);
-                true
+                Ok(true)
             }
         }
     }
@@ -146,11 +155,12 @@ mod tests {
         let mut goes_on = true;
         for _ in 0..100 {
             let mut some = false;
-            goes_on = stream.read(Duration::ZERO, &mut |bytes, lines| {
+            let read = stream.read(Duration::ZERO, &mut |bytes, lines| {
                 blocks.push(bytes.to_vec());
                 skipped += lines;
                 some = true;
             });
+            goes_on = read.unwrap();
             if !goes_on {
                 break;
             }
@@ -170,6 +180,30 @@ mod tests {
     }
 
     #[test]
+    fn the_last_line_of_one_writer_is_not_the_beginning_of_the_next_ones_first() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
+        let mut stream = Stream::named(&path).unwrap();
+        let mut got = Vec::new();
+        for text in ["one\nha", "two\n"] {
+            let mut write = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+            write.write_all(text.as_bytes()).unwrap();
+            drop(write);
+            got.extend(all(&mut stream).0);
+        }
+        assert_eq!(got, [&b"one\n"[..], b"ha", b"two\n"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        let folder = std::fs::File::open("/").unwrap();
+        let mut stream = Stream::of("stdin", folder.into(), false);
+        let error = stream.read(Duration::ZERO, &mut |_, _| {}).unwrap_err();
+        assert!(error.message().starts_with("stdin: "), "{error}");
+    }
+
+    #[test]
     fn a_line_that_is_too_long_is_counted_and_takes_no_memory() {
         let (mut stream, mut write) = piped();
         let writer = std::thread::scope(|scope| {
@@ -179,10 +213,13 @@ mod tests {
                 write.write_all(b"\nnext\n").unwrap();
             });
             let (mut lines, mut skipped) = (Vec::new(), 0);
-            while stream.read(Duration::from_secs(10), &mut |bytes, more| {
-                lines.extend_from_slice(bytes);
-                skipped += more;
-            }) {
+            while stream
+                .read(Duration::from_secs(10), &mut |bytes, more| {
+                    lines.extend_from_slice(bytes);
+                    skipped += more;
+                })
+                .unwrap()
+            {
                 assert!(stream.rest.len() <= MAX_LINE + READ);
             }
             assert_eq!((&*lines, skipped), (&b"next\n"[..], 1));

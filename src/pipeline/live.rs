@@ -22,6 +22,7 @@ use crate::live::part::Part;
 use crate::record::error_log::ErrorLog;
 use crossbeam_channel::{Receiver, bounded};
 use folding::Folding;
+use readers::Tell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -84,7 +85,7 @@ pub struct Handed {
     pub part: Part,
     /// Positions behind all that was ever counted.
     pub positions: Vec<Position>,
-    /// Sources since the start.
+    /// Sources since the start. A log that was let go is here once more, and then no longer.
     pub sources: BTreeMap<Arc<str>, SourceCounts>,
     /// What went wrong.
     pub errors: Vec<crate::error::Error>,
@@ -107,6 +108,16 @@ struct Job {
     is_mixed: bool,
     /// With this block all followed files have told where they begin.
     is_announced: bool,
+    /// Nothing more comes of the source: it is to be forgotten.
+    is_over: bool,
+}
+
+impl Job {
+    fn lines(source: &Arc<str>, bytes: Vec<u8>, too_long: u64) -> Self {
+        let source = Arc::clone(source);
+        let (at, is_mixed, is_announced, is_over) = (None, false, false, false);
+        Job { source, bytes, too_long, at, is_mixed, is_announced, is_over }
+    }
 }
 
 /// What a fold thread keeps.
@@ -117,6 +128,8 @@ struct Counted {
     sources: BTreeMap<Arc<str>, SourceCounts>,
     errors: Vec<crate::error::Error>,
     announced: bool,
+    /// Sources to be forgotten once they are handed over for the last time.
+    over: Vec<Arc<str>>,
 }
 
 /// The threads, as the one that coordinates them sees them.
@@ -147,10 +160,14 @@ impl Threads {
     pub fn hand_over(&self) -> Vec<Handed> {
         let take = |counted: &Mutex<Counted>| {
             let mut counted = lock(counted);
+            let sources = counted.sources.clone();
+            for name in std::mem::take(&mut counted.over) {
+                counted.sources.remove(&name);
+            }
             Handed {
                 part: counted.part.hand_over(),
                 positions: counted.positions.list(),
-                sources: counted.sources.clone(),
+                sources,
                 errors: std::mem::take(&mut counted.errors),
                 announced: counted.announced,
             }
@@ -201,7 +218,8 @@ pub fn run<R>(
     let counted = |part| {
         let (positions, sources) = (Positions::default(), BTreeMap::new());
         let announced = inputs.files.is_none();
-        Mutex::new(Counted { part, positions, sources, errors: Vec::new(), announced })
+        let (errors, over) = (Vec::new(), Vec::new());
+        Mutex::new(Counted { part, positions, sources, errors, announced, over })
     };
     let count = usize::from(inputs.files.is_some()) + inputs.listeners.len() + inputs.streams.len();
     let threads = Threads {
@@ -231,15 +249,18 @@ pub fn run<R>(
         drop(alive);
         if let Some(files) = inputs.files {
             let senders = senders.clone();
-            scope.spawn(move || readers::follow(files, &senders, &notice, threads));
+            let tell = Tell::new(notice.clone());
+            scope.spawn(move || readers::follow(files, &senders, tell, threads));
         }
         for (i, listener) in inputs.listeners.into_iter().enumerate() {
             let sender = senders[i % senders.len()].clone();
-            scope.spawn(move || readers::listen(listener, &sender, threads));
+            let tell = Tell::new(notice.clone());
+            scope.spawn(move || readers::listen(listener, &sender, tell, threads));
         }
         for (i, stream) in inputs.streams.into_iter().enumerate() {
             let sender = senders[i % senders.len()].clone();
-            scope.spawn(move || readers::read(stream, &sender, threads));
+            let tell = Tell::new(notice.clone());
+            scope.spawn(move || readers::read(stream, &sender, tell, threads));
         }
         drop(senders);
         let result = coordinate(threads);

@@ -17,6 +17,12 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 
+/// The most files that are followed at a time: each is looked at five times a second.
+const MAX_FILES: usize = 4_096;
+
+/// Descriptors for all else: the state, the metrics, sockets, webhooks.
+const SPARE: usize = 64;
+
 /// This moment, in milliseconds since the epoch.
 #[expect(clippy::disallowed_methods, reason = "the clock of a live run")]
 pub(super) fn now_ms() -> i64 {
@@ -62,13 +68,23 @@ pub(super) fn open(
         }
     }
     if !files.is_empty() {
-        let options = Options { from_beginning: settings.from_start, ..Options::default() };
+        let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let from_beginning = settings.from_start;
+        let options = Options { from_beginning, max_open: max_open(&limits), ..Options::default() };
         opened.files = Some(Follower::resume(&files, options, positions, 0)?);
     }
     for address in &settings.syslog {
         opened.listeners.push(listener(address)?);
     }
     Ok(opened)
+}
+
+/// How many files may be followed at a time, by `/proc/self/limits`.
+fn max_open(limits: &str) -> usize {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().next());
+    let soft = soft.and_then(|soft| soft.parse::<usize>().ok()).unwrap_or(usize::MAX);
+    soft.saturating_sub(SPARE).clamp(1, MAX_FILES)
 }
 
 /// `udp:127.0.0.1:5140` or `unix:/run/keepwarm.sock`.
@@ -118,5 +134,20 @@ pub(super) fn chooser(
             Arc::new(Recipe::new(&format, prefix, choice.clone(), &log_of(name)))
         };
         Ok(Some(Reading::Access(recipe(prefix))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_leave_descriptors_for_all_else() {
+        let limits =
+            |soft: &str| format!("Limit\nMax open files   {soft}   524288   files\nMax x 1\n");
+        for (soft, expected) in [("1024", 960), ("65536", 4_096), ("unlimited", 4_096), ("10", 1)] {
+            assert_eq!(max_open(&limits(soft)), expected, "{soft}");
+        }
+        assert_eq!(max_open(""), 4_096);
     }
 }

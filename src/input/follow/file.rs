@@ -93,9 +93,9 @@ impl Followed {
         Ok(followed)
     }
 
-    /// A plain file to be read from its end, or from the line that is being written there.
-    pub(super) fn plain_at_end(id: u64, file: File, now_ms: u64) -> io::Result<Self> {
-        let size = file.metadata()?.len();
+    /// A plain file to be read from where its end was when it had that size, or from the line that was
+    /// being written there.
+    pub(super) fn plain_at_end(id: u64, file: File, size: u64, now_ms: u64) -> io::Result<Self> {
         let from = size.saturating_sub(BACK);
         let mut tail = vec![0; usize::try_from(size - from).unwrap_or_default()];
         let got = read_full_at(&file, &mut tail, from)?;

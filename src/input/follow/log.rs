@@ -1,19 +1,24 @@
 //! What happens to one log: its name leads to another file, its files grow, end and are given up.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::file::{Followed, Look, Step};
-use super::open::{is_plain, no_regular_file, open_regular};
-use super::rotated::last_write;
-use super::{Follower, GONE_AFTER_MS, Notice, Owner, PATIENCE, Piece, Position, Positions, Sink};
+use super::open::no_regular_file;
+use super::rotated::{Candidate, Folders, last_write};
+use super::{Follower, GONE_AFTER_MS, Notice, PATIENCE, Piece, Position, Positions, Sink};
 use crate::error::{Error, ErrorKind};
 use crate::input::source::{Identity, cannot_read};
 
+/// After what time a log that can't be followed is tried again, in milliseconds.
+const AGAIN_MS: u64 = 1_000;
+
 /// A name that is followed, with the files it led to.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Log {
     /// Absolute.
     pub(super) path: PathBuf,
@@ -24,14 +29,21 @@ pub(super) struct Log {
     /// The oldest first.
     pub(super) files: Vec<Followed>,
     /// What the name led to when it last led to something.
-    leads_to: Option<Identity>,
+    pub(super) leads_to: Option<Identity>,
     missing_since: Option<u64>,
     /// What was said last about why it can't be followed.
     trouble: Option<Notice>,
     /// Whether it is known that there is no such file yet.
     waits: bool,
-    /// Finished positions to be told: there is no such file yet, or an earlier run finished one.
-    pub(super) untold: Vec<Position>,
+    /// Positions to be told, with the numbers of their files: where reading waits to go on, and those that
+    /// are finished.
+    pub(super) untold: Vec<(u64, Position)>,
+    /// A file of it has been followed.
+    pub(super) was_followed: bool,
+    /// It is not followed, as too many files are open.
+    pub(super) is_held_back: bool,
+    /// What can't be followed is tried again then.
+    pub(super) again_ms: u64,
 }
 
 impl Log {
@@ -46,6 +58,9 @@ impl Log {
             trouble: None,
             waits: false,
             untold: Vec::new(),
+            was_followed: false,
+            is_held_back: false,
+            again_ms: 0,
         }
     }
 
@@ -64,8 +79,8 @@ impl Log {
 
     /// Notes where its files begin, before it is told.
     pub(super) fn note_beginnings(&self, told: &mut Positions) {
-        for position in &self.untold {
-            told.note(&self.piece(0, 0, position.clone()));
+        for (number, position) in &self.untold {
+            told.note(&self.piece(0, *number, position.clone()));
         }
         for file in &self.files {
             told.note(&self.piece(0, file.id, self.position(file, false)));
@@ -79,8 +94,12 @@ impl Log {
 
 impl Follower {
     /// Sees which file the name of a log leads to now, and follows it if it is another one.
-    pub(super) fn look_at_name(&mut self, id: usize, at_end: bool, now_ms: u64) {
+    pub(super) fn look_at_name(&mut self, id: usize, now_ms: u64) {
         let Some(log) = self.logs.get_mut(&id) else { return };
+        let is_early = now_ms < log.again_ms;
+        if is_early && log.files.is_empty() {
+            return;
+        }
         let metadata = match fs::metadata(&log.path) {
             Ok(metadata) => metadata,
             Err(error) if is_missing(&error) => return self.miss(id, now_ms),
@@ -90,47 +109,57 @@ impl Follower {
             }
         };
         log.missing_since = None;
-        let waited = log.waits;
         if !metadata.is_file() {
             let notice = Notice::CannotRead(no_regular_file(&log.name, &metadata));
             return self.complain(id, notice);
         }
         let identity = Identity::of(&metadata);
-        if log.leads_to != Some(identity) {
-            match self.owners.get(&identity).copied() {
-                Some(owner) => self.attach(id, owner.log, identity),
-                None if !self.open_log(id, at_end, now_ms) => return,
-                None => {}
+        let is_other = log.leads_to.replace(identity) != Some(identity);
+        match self.owners.get(&identity).copied() {
+            Some(owner) if is_other => self.attach(id, owner),
+            None if is_early => return,
+            None if !self.open_log(id, now_ms) => {
+                if let Some(log) = self.logs.get_mut(&id) {
+                    log.again_ms = now_ms + AGAIN_MS;
+                }
+                return;
             }
+            _ => {}
         }
         let Some(log) = self.logs.get_mut(&id) else { return };
-        log.waits = false;
-        let name = log.name.clone();
-        if waited {
-            self.notices.push(Notice::Appeared(name));
+        (log.is_held_back, log.again_ms) = (false, 0);
+        if std::mem::take(&mut log.waits) {
+            self.notices.push(Notice::Appeared(log.name.clone()));
         } else if log.trouble.take().is_some() {
-            self.notices.push(Notice::CameBack(name));
+            self.notices.push(Notice::CameBack(log.name.clone()));
         }
     }
 
     /// The name leads nowhere: it may be in the middle of a rotation.
     fn miss(&mut self, id: usize, now_ms: u64) {
         let Some(log) = self.logs.get_mut(&id) else { return };
+        log.is_held_back = false;
         if log.leads_to.is_none() && log.files.is_empty() {
-            if !log.waits && log.missing_since.is_none() {
-                log.waits = true;
-                self.notices.push(Notice::Waiting(log.name.clone()));
-                log.untold.push(Position {
+            let is_news = log.missing_since.is_none();
+            log.missing_since.get_or_insert(now_ms);
+            if !log.explicit || !is_news || std::mem::replace(&mut log.waits, true) {
+                return;
+            }
+            self.notices.push(Notice::Waiting(log.name.clone()));
+            if self.told.finished(log.path_bytes()).is_empty() {
+                let mut fresh = Folders::default();
+                let folders = self.folders.as_mut().unwrap_or(&mut fresh);
+                let position = Position {
                     path: log.path_bytes().to_vec(),
                     device: 0,
                     inode: 0,
                     fingerprint: super::Fingerprint::default(),
                     offset: 0,
-                    modified: last_write(&log.path),
+                    modified: last_write(&log.path, folders),
                     finished: true,
-                });
+                };
+                log.untold.push((0, position));
             }
-            log.missing_since.get_or_insert(now_ms);
             return;
         }
         let since = *log.missing_since.get_or_insert(now_ms);
@@ -150,94 +179,58 @@ impl Follower {
     }
 
     /// The name leads to a file that is followed already.
-    fn attach(&mut self, id: usize, owner: usize, identity: Identity) {
+    fn attach(&mut self, id: usize, owner: usize) {
         if owner != id
             && let (Some(log), Some(other)) = (self.logs.get(&id), self.logs.get(&owner))
         {
             let (name, as_name) = (log.name.clone(), other.name.clone());
             self.notices.push(Notice::SameFile { name, as_name });
         }
-        self.lead(id, identity);
     }
 
-    /// Notes that the name of a log leads to an open file.
-    pub(super) fn lead(&mut self, id: usize, identity: Identity) {
-        let Some(log) = self.logs.get_mut(&id) else { return };
-        let old = log.leads_to.replace(identity);
-        if let Some(owner) = old.and_then(|old| self.owners.get_mut(&old)) {
-            owner.names = owner.names.saturating_sub(1);
-        }
-        if let Some(owner) = self.owners.get_mut(&identity) {
-            owner.names += 1;
-        }
+    /// Whether no more files may be opened.
+    pub(super) fn is_full(&self) -> bool {
+        self.owners.len() >= self.options.max_open.max(1)
     }
 
-    /// Opens the file that the name of a log leads to now.
-    fn open_log(&mut self, id: usize, at_end: bool, now_ms: u64) -> bool {
-        let Some(log) = self.logs.get(&id) else { return false };
-        let opened = open_regular(&log.path, &log.name).and_then(|(file, _)| {
-            if is_plain(&log.name, &file)? { Ok(file) } else { Err(compressed(&log.name)) }
-        });
-        let file = match opened {
-            Ok(file) => file,
+    /// Follows the file that the name of a log leads to now, after what was rotated away before it.
+    fn open_log(&mut self, id: usize, now_ms: u64) -> bool {
+        let is_full = self.is_full();
+        let Some(log) = self.logs.get_mut(&id) else { return false };
+        log.is_held_back = is_full;
+        if is_full {
+            self.short = true;
+            return false;
+        }
+        let Some(mut candidate) = Candidate::at(log.path.clone(), true) else { return false };
+        candidate.name.clone_from(&log.name);
+        let explicit = log.explicit;
+        let trouble = match candidate.open() {
+            Ok(head) if head.is_plain => None,
+            Ok(_) => Some(compressed(&log.name)),
+            Err(error) => Some(error),
+        };
+        if let Some(error) = trouble {
             // In a folder or by a pattern, what logrotate compressed long ago is no news.
-            Err(error) if error.kind() == ErrorKind::Input && !log.explicit => return false,
-            Err(error) => {
+            if error.kind() != ErrorKind::Input || explicit {
                 self.complain(id, Notice::CannotRead(error));
-                return false;
             }
-        };
-        let rotated = log.leads_to.is_some();
-        if rotated {
-            let notice = Notice::Rotated(log.name.clone());
-            self.notices.push(notice);
-            self.catch_up(id, &[], now_ms);
+            return false;
         }
-        let number = self.new_file();
-        let floor = self.logs.get(&id).map_or(i64::MIN, |log| last_write(&log.path));
-        let followed = if at_end {
-            Followed::plain_at_end(number, file, now_ms)
-        } else {
-            Followed::plain(number, file, 0, now_ms)
-        };
-        let mut followed = match followed {
-            Ok(followed) => followed,
-            Err(error) => {
-                let name = self.logs.get(&id).map_or("", |log| &log.name);
-                let notice = Notice::CannotRead(Error::io(name, &error));
-                self.complain(id, notice);
-                return false;
+        let (identity, was_followed) = (candidate.identity, log.was_followed);
+        self.catch_up_to(id, Some(candidate), &[], now_ms);
+        let is_followed = self.owners.contains_key(&identity);
+        if let Some(log) = self.logs.get_mut(&id) {
+            log.is_held_back = !is_followed;
+            if is_followed && was_followed {
+                self.notices.push(Notice::Rotated(log.name.clone()));
             }
-        };
-        followed.floor = floor;
-        let Some(identity) = self.keep(id, followed, None) else { return false };
-        self.lead(id, identity);
-        true
-    }
-
-    /// Takes a file into the files of a log, before the one of the given number or last.
-    pub(super) fn keep(
-        &mut self,
-        id: usize,
-        followed: Followed,
-        before: Option<u64>,
-    ) -> Option<Identity> {
-        let limit = self.options.max_open.max(1);
-        let name = self.logs.get(&id)?.name.clone();
-        if self.owners.len() >= limit && !self.owners.contains_key(&followed.identity) {
-            self.complain(id, Notice::TooMany { name, limit });
-            return None;
         }
-        let identity = followed.identity;
-        let log = self.logs.get_mut(&id)?;
-        let at = log.files.iter().position(|file| Some(file.id) == before);
-        log.files.insert(at.unwrap_or(log.files.len()), followed);
-        self.owners.entry(identity).or_insert(Owner { log: id, names: 0 });
-        Some(identity)
+        is_followed
     }
 
     /// Sees what has become of the files of a log.
-    pub(super) fn look_at_files(&mut self, id: usize, now_ms: u64, sink: &mut Sink<'_>) {
+    pub(super) fn look_at_files(&mut self, id: usize, now_ms: u64) {
         let Some(log) = self.logs.get_mut(&id) else { return };
         let (mut cut, mut filled) = (Vec::new(), Vec::new());
         for file in &mut log.files {
@@ -258,7 +251,7 @@ impl Follower {
             }
         }
         for file in cut {
-            self.restart(id, file, now_ms, sink);
+            self.restart(id, file, now_ms);
         }
         if !filled.is_empty() {
             self.catch_up(id, &filled, now_ms);
@@ -267,9 +260,10 @@ impl Follower {
 
     /// Tells where files begin that are new.
     pub(super) fn announce(&mut self, id: usize, sink: &mut Sink<'_>) {
+        self.conclude(id);
         let Some(log) = self.logs.get_mut(&id) else { return };
-        for position in std::mem::take(&mut log.untold) {
-            let piece = log.piece(id, 0, position);
+        for (number, position) in std::mem::take(&mut log.untold) {
+            let piece = log.piece(id, number, position);
             self.told.note(&piece);
             sink(piece);
         }
@@ -312,15 +306,21 @@ impl Follower {
     }
 
     /// Closes the files of a log that nobody will write to any more.
-    pub(super) fn give_up(&mut self, id: usize, now_ms: u64, sink: &mut Sink<'_>) {
+    /// `led` is what names lead to.
+    pub(super) fn give_up(
+        &mut self,
+        id: usize,
+        led: &BTreeSet<Identity>,
+        now_ms: u64,
+        sink: &mut Sink<'_>,
+    ) {
         let mut at = 0;
         while let Some(log) = self.logs.get_mut(&id)
             && at < log.files.len()
         {
             let newer_has_lines = log.files[at + 1..].iter().any(|file| file.offset > 0);
             let file = &mut log.files[at];
-            let names = self.owners.get(&file.identity).map_or(0, |owner| owner.names);
-            if names > 0 && !file.unlinked {
+            if led.contains(&file.identity) && !file.unlinked {
                 file.replaced_ms = None;
             } else {
                 file.replaced_ms.get_or_insert(now_ms);
@@ -330,7 +330,12 @@ impl Follower {
                 .map_or(0, |replaced| now_ms.saturating_sub(replaced.max(file.grown_ms)));
             let grace = self.options.grace_ms;
             let patient = !newer_has_lines && !file.unlinked;
-            let grace = if patient { grace.saturating_mul(PATIENCE) } else { grace };
+            let grace = match (self.short, patient) {
+                // Others wait for room; that a new file is there is not waited for.
+                (true, _) => grace.min(GONE_AFTER_MS),
+                (false, true) => grace.saturating_mul(PATIENCE),
+                (false, false) => grace,
+            };
             let over = file.is_at_its_end()
                 || (file.replaced_ms.is_some() && quiet >= grace && !file.has_more());
             if over {
@@ -352,10 +357,6 @@ impl Follower {
             return;
         }
         self.owners.remove(&identity);
-        // The number may be given to another file now.
-        for log in self.logs.values_mut().filter(|log| log.leads_to == Some(identity)) {
-            log.leads_to = None;
-        }
     }
 }
 

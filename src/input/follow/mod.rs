@@ -24,18 +24,21 @@ mod notice;
 mod open;
 mod position;
 mod rotated;
+mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub use notice::Notice;
 pub use position::{Fingerprint, Position, Positions};
 
 use super::MAX_LINE;
-use super::discover::{Candidate, expand};
+
 use super::source::Identity;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use catch_up::Waiting;
 use log::Log;
+use rotated::Folders;
 
 /// After what time without the name a log is said to be gone, in milliseconds: nginx makes a new file
 /// a moment after the rename.
@@ -97,13 +100,6 @@ pub struct Progress {
 /// Takes what a follower reads.
 pub type Sink<'s> = dyn FnMut(Piece<'_>) + 's;
 
-/// Which log a file belongs to, and how many followed names lead to it now.
-#[derive(Debug, Clone, Copy)]
-struct Owner {
-    log: usize,
-    names: u32,
-}
-
 /// Follows any number of logs.
 #[derive(Debug)]
 pub struct Follower {
@@ -111,8 +107,20 @@ pub struct Follower {
     options: Options,
     logs: BTreeMap<usize, Log>,
     by_path: BTreeMap<PathBuf, usize>,
-    /// The open files.
-    owners: BTreeMap<Identity, Owner>,
+    /// The logs that the open files belong to.
+    owners: BTreeMap<Identity, usize>,
+    /// Where logs go on as soon as they can.
+    waiting: BTreeMap<usize, Vec<Waiting>>,
+    /// The names of all logs, also of those let go: what rotation made of them is no log.
+    known: BTreeSet<PathBuf>,
+    /// What is in folders, while many logs are opened.
+    folders: Option<Folders>,
+    /// What logs wait for is to be looked for at the next poll.
+    looks_for_waiting: bool,
+    /// Some files could not be followed, as too many are open.
+    short: bool,
+    /// How many logs were said not to be followed.
+    told_held_back: usize,
     /// Holds the longest line with its newline.
     buffer: Vec<u8>,
     next_file: u64,
@@ -123,14 +131,6 @@ pub struct Follower {
     notices: Vec<Notice>,
     /// What was wrong with the arguments at the last scan: said once.
     scan_errors: Vec<Error>,
-}
-
-/// Where to begin in a log that comes into view.
-enum Begin {
-    Start,
-    End,
-    /// Where an earlier run ended.
-    At(Vec<Position>),
 }
 
 impl Follower {
@@ -171,47 +171,46 @@ impl Follower {
             next_file: 1,
             next_log: 0,
             turn: 0,
+            waiting: BTreeMap::new(),
+            known: BTreeSet::new(),
+            folders: None,
+            looks_for_waiting: false,
+            short: false,
+            told_held_back: 0,
             told: Positions::default(),
             notices: Vec::new(),
             scan_errors: Vec::new(),
         };
-        let mut by_path: BTreeMap<&[u8], Vec<Position>> = BTreeMap::new();
+        let mut by_path: BTreeMap<PathBuf, Vec<&Position>> = BTreeMap::new();
         for position in positions {
-            by_path.entry(&position.path).or_default().push(position.clone());
+            by_path.entry(position.path()).or_default().push(position);
         }
-        for found in follower.scan()? {
-            let known: Vec<Option<Vec<Position>>> =
-                found.iter().map(|log| by_path.remove(log.path_bytes())).collect();
-            let seen_before = known.iter().any(Option::is_some);
-            for (log, known) in found.into_iter().zip(known) {
-                let begin = match known {
-                    Some(positions) => Begin::At(positions),
-                    None if seen_before || follower.options.from_beginning => Begin::Start,
-                    None => Begin::End,
-                };
-                follower.add(log, &begin, now_ms);
+        let earlier: BTreeSet<PathBuf> = by_path.keys().cloned().collect();
+        for logs in follower.scan(&earlier)? {
+            let seen_before = logs.iter().any(|log| by_path.contains_key(&log.path));
+            let at_end = !seen_before && !follower.options.from_beginning;
+            for log in logs {
+                let known = by_path.remove(&log.path).unwrap_or_default();
+                follower.add(log, &known, at_end);
             }
         }
+        follower.folders = Some(Folders::default());
+        let ids: Vec<usize> = follower.logs.keys().copied().collect();
+        // All that is known comes before anything is read whole.
+        follower.look_for_waiting(now_ms);
+        follower.folders = Some(Folders::default());
+        for &id in &ids {
+            follower.look_at_name(id, now_ms);
+        }
+        follower.folders = None;
+        for &id in &ids {
+            follower.conclude(id);
+        }
+        follower.tell_held_back();
         for log in follower.logs.values() {
             log.note_beginnings(&mut follower.told);
         }
         Ok(follower)
-    }
-
-    /// Looks for new files in folders and for new matches of patterns: call it every few seconds.
-    /// They are read from their start.
-    pub fn rescan(&mut self, now_ms: u64) {
-        let found = self.scan().unwrap_or_default();
-        for log in found.into_iter().flatten() {
-            self.add(log, &Begin::Start, now_ms);
-        }
-        let gone: Vec<usize> =
-            self.logs.iter().filter(|(_, log)| log.is_over()).map(|(id, _)| *id).collect();
-        for id in gone {
-            if let Some(log) = self.logs.remove(&id) {
-                self.by_path.remove(&log.path);
-            }
-        }
     }
 
     /// Reads what is there now and hands it out, until `budget` bytes are read (it may be up to one
@@ -224,8 +223,13 @@ impl Follower {
         let ids: Vec<usize> = self.logs.keys().copied().collect();
         for &id in &ids {
             // First the files: a truncated one must be known as such when its name leads elsewhere.
-            self.look_at_files(id, now_ms, sink);
-            self.look_at_name(id, false, now_ms);
+            self.look_at_files(id, now_ms);
+        }
+        if std::mem::take(&mut self.looks_for_waiting) {
+            self.look_for_waiting(now_ms);
+        }
+        for &id in &ids {
+            self.look_at_name(id, now_ms);
             self.announce(id, sink);
         }
         let budget = budget as u64;
@@ -236,8 +240,9 @@ impl Follower {
             progress.bytes += read;
             idle = if read > 0 { 0 } else { idle + 1 };
         }
+        let led: BTreeSet<Identity> = self.logs.values().filter_map(|log| log.leads_to).collect();
         for &id in &ids {
-            self.give_up(id, now_ms, sink);
+            self.give_up(id, &led, now_ms, sink);
         }
         let files = || self.logs.values().flat_map(|log| &log.files);
         progress.more = files().any(|file| file.has_more() && !file.failing);
@@ -257,50 +262,14 @@ impl Follower {
         self.logs.values().map(move |log| (log.name.as_str(), lag(log)))
     }
 
+    /// How many logs are not followed now, because too many files are open.
+    pub fn held_back(&self) -> usize {
+        self.logs.values().filter(|log| log.is_held_back).count()
+    }
+
     /// How many files are open.
     pub fn open_files(&self) -> usize {
         self.owners.len()
-    }
-
-    /// The names that the arguments lead to now, argument by argument.
-    fn scan(&mut self) -> Result<Vec<Vec<Log>>> {
-        let mut errors = Vec::new();
-        let mut names: Vec<Vec<Log>> = Vec::new();
-        for arg in &self.args {
-            let mut found = Vec::new();
-            expand(arg, &mut found, &mut errors);
-            let logs: Result<Vec<Log>> =
-                found.into_iter().map(|candidate| named(candidate, arg)).collect();
-            names.push(logs?);
-        }
-        if let Some(error) = errors.iter().find(|error| error.kind() == ErrorKind::Syntax) {
-            return Err(error.clone());
-        }
-        let fresh = errors.iter().filter(|error| !self.scan_errors.contains(error));
-        self.notices.extend(fresh.cloned().map(Notice::CannotRead));
-        self.scan_errors = errors;
-        let mut paths: BTreeSet<PathBuf> = self.by_path.keys().cloned().collect();
-        paths.extend(names.iter().flatten().map(|log| log.path.clone()));
-        for logs in &mut names {
-            logs.retain(|log| {
-                log.explicit || !rotated::logs_of(&log.path).any(|log| paths.contains(&log))
-            });
-        }
-        Ok(names)
-    }
-
-    fn add(&mut self, log: Log, begin: &Begin, now_ms: u64) {
-        if self.by_path.contains_key(&log.path) {
-            return;
-        }
-        let id = self.next_log;
-        self.next_log += 1;
-        self.by_path.insert(log.path.clone(), id);
-        self.logs.insert(id, log);
-        if let Begin::At(positions) = begin {
-            self.read_on(id, positions, now_ms);
-        }
-        self.look_at_name(id, matches!(begin, Begin::End), now_ms);
     }
 
     fn new_file(&mut self) -> u64 {
@@ -319,17 +288,6 @@ impl Follower {
     fn set_max_line(&mut self, max_line: usize) {
         self.buffer = vec![0; max_line + 1];
     }
-}
-
-/// The log that an argument led to.
-fn named(candidate: Candidate, arg: &str) -> Result<Log> {
-    let Some(path) = candidate.path else {
-        let message = format!("{}: expected files to follow, found stdin", candidate.name);
-        return Err(Error::new(ErrorKind::Usage, message));
-    };
-    let explicit = path == Path::new(arg);
-    let path = std::path::absolute(&path).unwrap_or(path);
-    Ok(Log::new(path, candidate.name, explicit))
 }
 
 #[cfg(test)]

@@ -44,13 +44,20 @@ pub enum Notice {
         /// How far it had been read, in bytes.
         offset: u64,
     },
-    /// More files than may be open: this one is not followed now.
+    /// More files than may be open: some logs are not followed now.
     TooMany {
-        /// The file.
+        /// One of them.
         name: String,
-        /// How many may be open.
+        /// How many logs are not followed.
+        logs: usize,
+        /// How many files may be open.
         limit: usize,
     },
+    /// The name is gone for good, and so are its files: it was found in a folder or by a pattern, and is
+    /// no longer waited for.
+    LetGo(String),
+    /// So many more notices could not be kept.
+    Unsaid(u64),
 }
 
 impl fmt::Display for Notice {
@@ -74,9 +81,13 @@ impl fmt::Display for Notice {
                 "{name}: the file read up to byte {offset} is gone and no rotated file continues it: \
                  lines may be missing"
             ),
-            Notice::TooMany { name, limit } => {
-                write!(f, "{name}: not followed, as {limit} files are open already")
-            }
+            Notice::TooMany { name, logs, limit } => write!(
+                f,
+                "{name}{} not followed, as {limit} files are open already",
+                if *logs > 1 { format!(" and {} more are", logs - 1) } else { " is".to_owned() }
+            ),
+            Notice::LetGo(name) => write!(f, "{name}: no longer followed, its files are gone"),
+            Notice::Unsaid(count) => write!(f, "{count} more messages about files are left out"),
         }
     }
 }

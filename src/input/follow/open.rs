@@ -47,19 +47,31 @@ pub(super) fn read_full_at(file: &File, buf: &mut [u8], offset: u64) -> io::Resu
     Ok(got)
 }
 
-/// Whether the file holds plain bytes.
-pub(super) fn is_plain(name: &str, file: &File) -> Result<bool> {
-    let file = file.try_clone().map_err(|error| cannot_read(name, &error))?;
-    let compression = compression::detect(name, Box::new(FromStart(file, 0)))?;
-    Ok(compression == Compression::Plain)
+/// How a file begins.
+#[derive(Debug)]
+pub(super) struct Head {
+    /// The first plain bytes, up to [`HEAD`].
+    pub(super) bytes: Vec<u8>,
+    /// Whether it is not compressed.
+    pub(super) is_plain: bool,
 }
 
-/// The first plain bytes of a file, up to [`HEAD`].
-pub(super) fn head_of(name: &str, file: &File) -> Result<Vec<u8>> {
+/// Looks at the beginning of a file.
+///
+/// # Errors
+/// Kind `Input` if it is no log, kind `Io` if it can't be read.
+pub(super) fn head_of(name: &str, file: &File) -> Result<Head> {
+    let mut bytes = vec![0; HEAD];
+    let got = read_full_at(file, &mut bytes, 0).map_err(|error| cannot_read(name, &error))?;
+    bytes.truncate(got);
+    let compression = compression::detect(name, Box::new(io::Cursor::new(bytes.clone())))?;
+    if compression == Compression::Plain {
+        return Ok(Head { bytes, is_plain: true });
+    }
     let file = file.try_clone().map_err(|error| cannot_read(name, &error))?;
     let mut stream = compression::open(name, Box::new(FromStart(file, 0)))?;
     let held = stream.look(|held| held.len() >= HEAD);
-    Ok(held[..held.len().min(HEAD)].to_vec())
+    Ok(Head { bytes: held[..held.len().min(HEAD)].to_vec(), is_plain: false })
 }
 
 /// Reads a file without moving its cursor: clones share it.

@@ -18,6 +18,9 @@ pub(super) const HEAD: usize = 1024;
 /// How many finished files of a log are remembered: more are not rotated within one grace time.
 const MOST_FINISHED: usize = 8;
 
+/// How many logs with finished files are remembered: names with dates are never used again.
+const MOST_LOGS: usize = 16_384;
+
 /// How a file begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Fingerprint {
@@ -91,6 +94,7 @@ impl Positions {
     pub fn note(&mut self, piece: &Piece<'_>) {
         if piece.position.finished {
             self.open.remove(&piece.file);
+            self.make_room(&piece.position.path);
             let last = self.finished.entry(piece.position.path.clone()).or_default();
             let key = |position: &Position| (position.inode, position.fingerprint);
             last.retain(|position| key(position) != key(&piece.position));
@@ -103,9 +107,25 @@ impl Positions {
         }
     }
 
+    /// Forgets the log that was written to the longest ago, if there are too many to remember one more.
+    fn make_room(&mut self, path: &[u8]) {
+        if self.finished.len() < MOST_LOGS || self.finished.contains_key(path) {
+            return;
+        }
+        let written =
+            |(_, all): &(&Vec<u8>, &Vec<Position>)| all.iter().map(|one| one.modified).max();
+        let oldest = self.finished.iter().min_by_key(written).map(|(path, _)| path.clone());
+        oldest.and_then(|path| self.finished.remove(&path));
+    }
+
     /// The last finished ones of a log.
     pub(super) fn finished(&self, path: &[u8]) -> &[Position] {
         self.finished.get(path).map_or(&[], Vec::as_slice)
+    }
+
+    /// The last finished ones of all logs.
+    pub(super) fn all_finished(&self) -> impl Iterator<Item = &Position> {
+        self.finished.values().flatten()
     }
 
     /// All of them, for [`super::Follower::resume`].

@@ -298,3 +298,5 @@ fn what_is_no_regular_file_is_refused_in_words() {
     assert!(notices[2].contains("loop: Too many levels of symbolic links"), "{notices:?}");
     assert_eq!(notices.len(), 3);
 }
+
+mod again;

@@ -38,10 +38,17 @@ impl<'a> Folding<'a> {
             lock(counted).announced = true;
             return;
         }
+        if job.is_over {
+            self.readings.remove(&job.source);
+            lock(counted).over.push(Arc::clone(&job.source));
+            return;
+        }
         let now_ms = (self.now)();
         let reading = self.reading(job, counted);
         let mut counted = lock(counted);
-        let Counted { part, positions, sources, .. } = &mut *counted;
+        let Counted { part, positions, sources, over, .. } = &mut *counted;
+        // It came back.
+        over.retain(|name| *name != job.source);
         part.set_now(now_ms);
         let source = sources.entry(Arc::clone(&job.source)).or_default();
         source.is_other = matches!(reading, Some(Reading::Errors | Reading::Nothing));
