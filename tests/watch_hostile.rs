@@ -93,6 +93,36 @@ fn where_nothing_can_be_written_it_goes_on() {
     run.says("/dev/full").says("no/file.prom");
 }
 
+/// Needs mounts of its own: as root, or where users may have namespaces.
+#[test]
+fn a_state_on_a_full_disk_stays_as_it_was_and_nothing_is_lost() {
+    let dir = Dir::new();
+    dir.write("access.log", line(1, "0.000").repeat(500));
+    dir.write("more", (0..20_000).map(|peer| line(peer, "0.000")).collect::<String>());
+    // Each run ends when it has read all that there is.
+    let script = "mkdir disk && mount -t tmpfs -o size=64k tmpfs disk || exit 77
+        run() { \"$0\" watch -f \"$1\" --from-start --once 1s --state disk/state access.log; }
+        run \"$1\"; cksum <disk/state >before; cat more >>access.log; run \"$1\"; run \"$1\"
+        cksum <disk/state >after; ls disk >left";
+    let mut alone = Command::new("unshare");
+    alone.args(["-rm", "sh", "-c", script, env!("CARGO_BIN_EXE_keepwarm"), FORMAT]);
+    let output = match alone.current_dir(dir.path("")).output() {
+        Ok(output) if !dir.path("left").exists() => {
+            println!("left out, as nothing can be mounted: {output:?}");
+            return;
+        }
+        Ok(output) => output,
+        Err(error) => {
+            println!("left out, as there is no unshare: {error}");
+            return;
+        }
+    };
+    let run = finish(output).says("--state disk/state: No space left on device").says("going on");
+    assert_eq!(run.stderr.matches("20,500 lines counted").count(), 2, "{run:?}");
+    assert_eq!(dir.read("before"), dir.read("after"), "{run:?}");
+    assert_eq!(dir.read("left"), b"state\n");
+}
+
 #[test]
 fn a_hundred_thousand_peers_fit_in_bounded_memory() {
     let dir = Dir::new();
