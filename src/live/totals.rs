@@ -1,4 +1,7 @@
-//! What was counted since the start: for Prometheus, so nothing here ever goes down.
+//! What was counted since the start of the process: for Prometheus, so nothing here ever goes down.
+//!
+//! It is not stored. A state may be older than what was exposed last: a counter that goes on from there has gone down,
+//! and Prometheus takes the whole of it for new. One that begins at 0 tells right what was counted since.
 //!
 //! Outcomes are those that an attempt's own slots prove. What is undecided stays so: the evidence that decides it is that
 //! of a window, and would move counts from one outcome to another.
@@ -7,8 +10,6 @@ use super::part::Part;
 use crate::summary::keys::Key;
 use crate::summary::latency::LatencySummary;
 use crate::summary::peer::PeerSummary;
-use crate::summary::{LineCounts, Merge};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Most upstreams and peers that are counted apart, unless asked otherwise.
@@ -23,7 +24,7 @@ pub const BUCKETS_MS: [u32; 15] =
     [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000];
 
 /// How long something took.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Buckets {
     /// How many took as long as [`BUCKETS_MS`] or less, each with those of the buckets before.
     pub up_to: [u64; BUCKETS_MS.len()],
@@ -46,7 +47,7 @@ impl Buckets {
 }
 
 /// Attempts at one peer of one upstream.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// All of them.
     pub attempts: u64,
@@ -83,14 +84,12 @@ pub type Series = (Box<[u8]>, Box<[u8]>);
 ///
 /// The first [`MAX_SERIES`] upstreams and peers are counted apart, all others as one: what has a place keeps it, as a
 /// counter that moved would go down. So which ones do depends on what came first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Totals {
     most: usize,
     series: BTreeMap<Series, Counts>,
     others: Counts,
     has_others: bool,
-    /// What became of all lines.
-    pub lines: LineCounts,
 }
 
 impl Default for Totals {
@@ -102,18 +101,11 @@ impl Default for Totals {
 impl Totals {
     /// Nothing yet, and at most so many upstreams and peers apart.
     pub fn new(most: usize) -> Self {
-        Totals {
-            most,
-            series: BTreeMap::new(),
-            others: Counts::default(),
-            has_others: false,
-            lines: LineCounts::default(),
-        }
+        Totals { most, series: BTreeMap::new(), others: Counts::default(), has_others: false }
     }
 
     /// Adds what a thread counted. Each part is to be added once, before the slices take it.
     pub fn add(&mut self, part: &Part) {
-        self.lines.merge(part.line_counts());
         for summary in part.summaries() {
             // In order, so that the same parts fill the same places.
             let mut peers: Vec<(Key<'_>, &PeerSummary)> = summary.peers.iter().collect();
@@ -193,7 +185,6 @@ mod tests {
         assert_eq!((handshake.count, handshake.sum_ms), (4, 606));
         assert_eq!(response.up_to, [2, 2, 2, 2, 2, 2, 2, 4, 4, 6, 6, 6, 6, 6, 6]);
         assert_eq!(response.count, 8);
-        assert_eq!(totals.lines.matched, 8);
     }
 
     #[test]
@@ -210,7 +201,5 @@ mod tests {
         let kept: Vec<_> = totals.series().map(|(_, _, counts)| counts.attempts).collect();
         assert_eq!(kept, [2, 2]);
         assert_eq!(totals.others().map(|others| others.attempts), Some(2));
-        let stored = crate::summary::codec::encode(&totals).unwrap();
-        assert_eq!(crate::summary::codec::decode(&stored), Ok(totals));
     }
 }

@@ -18,7 +18,9 @@ use crate::cli::Exit;
 use crate::cli::message::Messages;
 use crate::error::{Error, ErrorKind, Result};
 use crate::live::alert::{Event, RuleSet, Rules};
+use crate::live::totals::Totals;
 use crate::pipeline::live::{Handed, Threads};
+use crate::summary::Merge;
 use crate::units;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -42,6 +44,7 @@ pub(super) struct Coordinator {
     rules: RuleSet,
     policy: Policy,
     state: State,
+    totals: Totals,
     windows: Windows,
     watched: Watched,
     output: Output,
@@ -96,6 +99,7 @@ impl Coordinator {
             config: args.config.is_some().then(|| args.clone()),
             rules,
             policy,
+            totals: Totals::default(),
             state,
             windows,
             watched,
@@ -163,7 +167,7 @@ impl Coordinator {
 
     /// How the run ends: a pipe that is over and a run of limited time judge.
     fn end(&mut self, threads: &Threads, messages: &Messages) -> Result<Exit> {
-        let lines = units::lines(self.state.totals.lines.lines);
+        let lines = units::lines(self.state.lines.lines);
         messages.note(&format!("{lines} counted since the start"));
         let judges = self.once.is_some() || threads.is_over();
         let (lines, unread) = self.watched.lines();
@@ -212,7 +216,8 @@ impl Coordinator {
         let mut parts = Vec::new();
         let mut positions = Vec::new();
         for Handed { part, positions: own, sources, errors, .. } in handed {
-            self.state.totals.add(&part);
+            self.state.lines.merge(part.line_counts());
+            self.totals.add(&part);
             parts.push(part);
             positions.extend(own);
             for error in errors {
@@ -256,7 +261,7 @@ impl Coordinator {
         let moment = Moment {
             windows: self.windows.iter().map(|window| (&*window.name, &window.report)).collect(),
             slices,
-            totals: &self.state.totals,
+            totals: &self.totals,
             warmups: &self.state.warmups,
             sources: self.watched.exposed(&threads.transports()),
             firing: &firing,

@@ -19,17 +19,12 @@ use super::choose::Formats;
 use super::message::Messages;
 use crate::analysis::Policy;
 use crate::error::Result;
-use crate::live::alert::Alerts;
-use crate::live::slices::Slices;
-use crate::live::totals::{MAX_SERIES, Totals};
-use crate::live::warmups::Warmups;
 use crate::pipeline::live;
 use crate::record::error_log::ErrorLog;
 use args::WatchArgs;
 use coordinate::Coordinator;
 use settings::Settings;
 use state::State;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Threads that fold lines, if nothing is said: one is enough for most hosts.
@@ -54,14 +49,7 @@ pub(super) fn run(args: &WatchArgs, messages: &mut Messages) -> Result<Exit> {
     let longest = settings.window_times()?.iter().map(|(_, ms)| *ms).max().unwrap_or_default();
     let _lock = settings.state.as_deref().map(state::lock).transpose()?;
     let saved = settings.state.as_deref().map(state::load).transpose()?.flatten();
-    let mut state = saved.unwrap_or_else(|| State {
-        positions: Vec::new(),
-        slices: Slices::new(longest),
-        totals: Totals::new(MAX_SERIES),
-        alerts: Alerts::default(),
-        warmups: Warmups::default(),
-        last_lines_ms: BTreeMap::new(),
-    });
+    let mut state = saved.unwrap_or_else(|| State::new(longest));
     state.slices.keep(longest);
     let sources = sources::open(&settings, &inputs, &state.positions)?;
     let count = args.threads.unwrap_or_else(|| {

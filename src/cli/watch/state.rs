@@ -4,8 +4,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::input::follow::Position;
 use crate::live::alert::Alerts;
 use crate::live::slices::Slices;
-use crate::live::totals::Totals;
 use crate::live::warmups::Warmups;
+use crate::summary::LineCounts;
 use crate::summary::codec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct State {
     pub(super) positions: Vec<Position>,
     pub(super) slices: Slices,
-    pub(super) totals: Totals,
+    /// What became of all lines that were ever read.
+    pub(super) lines: LineCounts,
     pub(super) alerts: Alerts,
     pub(super) warmups: Warmups,
     /// When the last line of each source came, in milliseconds since the epoch.
@@ -41,6 +42,20 @@ pub(super) fn lock(path: &Path) -> Result<File> {
                 .with_hint("give each its own file"))
         }
         Err(TryLockError::Error(error)) => Err(Error::io(&name, &error)),
+    }
+}
+
+impl State {
+    /// That of a first run, with windows of up to so many milliseconds.
+    pub(super) fn new(longest_ms: i64) -> Self {
+        State {
+            positions: Vec::new(),
+            slices: Slices::new(longest_ms),
+            lines: LineCounts::default(),
+            alerts: Alerts::default(),
+            warmups: Warmups::default(),
+            last_lines_ms: BTreeMap::new(),
+        }
     }
 }
 
@@ -95,15 +110,7 @@ mod tests {
     use super::*;
 
     fn empty() -> State {
-        let (slices, totals) = (Slices::new(3_600_000), Totals::new(10));
-        State {
-            positions: Vec::new(),
-            slices,
-            totals,
-            alerts: Alerts::default(),
-            warmups: Warmups::default(),
-            last_lines_ms: BTreeMap::new(),
-        }
+        State::new(3_600_000)
     }
 
     #[test]
