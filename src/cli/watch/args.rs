@@ -1,6 +1,9 @@
 //! Arguments of `keepwarm watch` as typed.
 
+use super::settings::milliseconds;
 use crate::cli::args::FormatArgs;
+use crate::error::{Error, ErrorKind, Result};
+use crate::live::slices::MAX_WINDOW_MS;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -115,7 +118,9 @@ pub struct WatchArgs {
     #[arg(long, value_name = "FILE", help_heading = "Alerts")]
     pub alerts: Option<PathBuf>,
 
-    /// Watch for so long, say what is wrong, and end: for cron and monitoring
+    /// Watch for so long, say what is wrong with all of it, and end: for cron and monitoring
+    ///
+    /// Nothing is remembered of alerts: each run says all that it finds.
     #[arg(long, value_name = "TIME", help_heading = "Running")]
     pub once: Option<String>,
 
@@ -156,4 +161,20 @@ pub struct WatchArgs {
     /// Say nothing on stderr but errors and alerts
     #[arg(short, long, help_heading = "Running")]
     pub quiet: bool,
+}
+
+impl WatchArgs {
+    /// The time of a run that ends by itself: as typed, and in milliseconds.
+    ///
+    /// # Errors
+    /// It is none, or longer than a window may be.
+    pub(super) fn once(&self) -> Result<Option<(String, i64)>> {
+        let Some(text) = &self.once else { return Ok(None) };
+        let ms = i64::try_from(milliseconds("--once", text)?).unwrap_or(i64::MAX);
+        if ms > MAX_WINDOW_MS {
+            let message = format!("--once: expected up to 6 h, found: {text}");
+            return Err(Error::new(ErrorKind::Usage, message));
+        }
+        Ok(Some((text.clone(), ms)))
+    }
 }

@@ -17,7 +17,7 @@ use crate::analysis::Policy;
 use crate::cli::Exit;
 use crate::cli::message::Messages;
 use crate::error::{Error, ErrorKind, Result};
-use crate::live::alert::{Event, RuleSet, Rules};
+use crate::live::alert::{Alerts, Event, RuleSet, Rules};
 use crate::live::totals::Totals;
 use crate::pipeline::live::{Handed, Threads};
 use crate::summary::Merge;
@@ -70,19 +70,19 @@ impl Coordinator {
         args: &WatchArgs,
         settings: Settings,
         policy: Policy,
-        state: State,
+        mut state: State,
     ) -> Result<Self> {
         let ahead = state.slices.ahead();
         let watched = Watched::resume(&state.last_lines_ms);
-        let mut rules = settings.rules()?;
+        let rules = settings.rules()?;
         let mut times = settings.window_times()?;
-        let once = args.once.as_deref().map(|text| milliseconds("--once", text)).transpose()?;
-        if let Some(once) = once {
-            // All of the time is judged, when it is over.
-            let span_ms = i64::try_from(once).unwrap_or(i64::MAX);
-            times = vec![(args.once.clone().unwrap_or_default(), span_ms)];
-            judge_at_once(&mut rules);
+        let once = args.once()?;
+        if let Some(once) = &once {
+            // All of the time is judged, when it is over, whatever another run found.
+            times = vec![once.clone()];
+            state.alerts = Alerts::default();
         }
+        let once = once.and_then(|(_, ms)| u64::try_from(ms).ok()).map(Duration::from_millis);
         let first_ms = times.first().and_then(|(_, ms)| u64::try_from(*ms).ok()).unwrap_or(60_000);
         let every =
             settings.every.map_or_else(|| Duration::from_millis(first_ms), Duration::from_secs);
@@ -107,7 +107,7 @@ impl Coordinator {
             output: Output::new(args.no_tui || once.is_some()),
             said: Said::default(),
             every,
-            once: once.map(Duration::from_millis),
+            once,
             shown: Instant::now(),
             saved: None,
             save_every: least_save,
@@ -165,11 +165,16 @@ impl Coordinator {
         }
     }
 
-    /// How the run ends: a pipe that is over and a run of limited time judge.
+    /// A pipe that is over and a run of limited time judge.
+    fn judges(&self, threads: &Threads) -> bool {
+        self.once.is_some() || threads.is_over()
+    }
+
+    /// How the run ends.
     fn end(&mut self, threads: &Threads, messages: &Messages) -> Result<Exit> {
         let lines = units::lines(self.state.lines.lines);
         messages.note(&format!("{lines} counted since the start"));
-        let judges = self.once.is_some() || threads.is_over();
+        let judges = self.judges(threads);
         let (lines, unread) = self.watched.lines();
         // A log may be quiet, but not be missing.
         let is_missing = self.settings.syslog.is_empty()
@@ -194,7 +199,7 @@ impl Coordinator {
         self.windows.look(&self.state.slices, now, &self.policy, is_last);
         let longest = self.windows.longest();
         self.state.warmups.take(&longest.cold, longest.to_ms);
-        if is_last && threads.is_over() {
+        if is_last && self.judges(threads) {
             judge_at_once(&mut self.rules);
         }
         if self.once.is_none() || is_last {

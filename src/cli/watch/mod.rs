@@ -46,7 +46,8 @@ pub(super) fn run(args: &WatchArgs, messages: &mut Messages) -> Result<Exit> {
         nginx_conf: settings.nginx_conf.clone(),
     };
     let formats = Formats::new(&format, &inputs)?;
-    let longest = settings.window_times()?.iter().map(|(_, ms)| *ms).max().unwrap_or_default();
+    let times = [settings.window_times()?, args.once()?.into_iter().collect()].concat();
+    let longest = times.iter().map(|(_, ms)| *ms).max().unwrap_or_default();
     let _lock = settings.state.as_deref().map(state::lock).transpose()?;
     let saved = settings.state.as_deref().map(state::load).transpose()?.flatten();
     let mut state = saved.unwrap_or_else(|| State::new(longest));

@@ -272,6 +272,12 @@ mod tests {
             let error = settings(&["--config", path.to_str().unwrap()]).unwrap_err();
             assert!(error.message().contains(expected), "{text}: {}", error.message());
         }
+        let once = |time| match Cli::try_parse_from(["keepwarm", "watch", "--once", time]) {
+            Ok(Cli { command: Command::Watch(args), .. }) => args.once(),
+            _ => unreachable!(),
+        };
+        assert_eq!(once("6h"), Ok(Some(("6h".to_owned(), MAX_WINDOW_MS))));
+        assert_eq!(once("7h").unwrap_err().message(), "--once: expected up to 6 h, found: 7h");
         assert!(settings(&["--for", "soon"]).unwrap_err().message().contains("--for"));
     }
 }
