@@ -33,3 +33,4 @@ mod util;
 mod warmup;
 mod watch;
 mod watch_hostile;
+mod watch_told;

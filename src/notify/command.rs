@@ -1,7 +1,9 @@
 //! A command that runs for each event, without a shell.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -28,11 +30,9 @@ impl Command {
         let Some(program) = program else {
             return Err(Error::new(ErrorKind::Usage, "--exec: expected a command, found: nothing"));
         };
-        if program.contains('/') && !std::path::Path::new(program).is_file() {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!("--exec: there is no file {program}"),
-            ));
+        if !is_found(program) {
+            let message = format!("--exec: there is no command {program}");
+            return Err(Error::new(ErrorKind::Usage, message));
         }
         Ok(Command { words, most: MOST })
     }
@@ -64,6 +64,19 @@ impl Deliver for Command {
     }
 }
 
+/// Would `execvp` find this? A name with a slash is a path, any other is looked for in `PATH`.
+fn is_found(program: &str) -> bool {
+    let is_command = |path: &Path| {
+        path.metadata()
+            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        return is_command(Path::new(program));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
+    std::env::split_paths(&path).any(|folder| is_command(&folder.join(program)))
+}
+
 /// Waits for its end. The standard library has no wait with a timeout, so this looks again and again.
 fn wait(child: &mut Child, deadline: Instant, stopping: &Stopping<'_>) -> Outcome {
     let mut pause = Duration::from_millis(1);
@@ -80,8 +93,12 @@ fn wait(child: &mut Child, deadline: Instant, stopping: &Stopping<'_>) -> Outcom
         if Instant::now() >= stop {
             let _ = child.kill();
             let _ = child.wait();
-            let why = if stop < deadline { "keepwarm stops" } else { "it took too long" };
-            return Outcome::Lost(format!("killed, as {why}"));
+            // What did not end may be done again after a restart.
+            return if stop < deadline {
+                Outcome::Failed("killed, as keepwarm stops".to_owned())
+            } else {
+                Outcome::Lost("killed, as it took too long".to_owned())
+            };
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(50));
@@ -143,6 +160,7 @@ fn unfinished(line: &str, at: usize, expected: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notify::Untold;
     use crate::notify::event::tests::firing;
     use crate::notify::queue::Worker;
     use std::sync::Arc;
@@ -173,14 +191,16 @@ mod tests {
         for line in ["", "  ", "''"] {
             assert!(Command::new(line).unwrap_err().message().contains("found: nothing"));
         }
-        let missing = Command::new("/nowhere/hook").unwrap_err();
-        assert_eq!(missing.message(), "--exec: there is no file /nowhere/hook");
+        for program in ["/nowhere/hook", "/", "/etc/passwd", "keepwarm-no-such-command"] {
+            let missing = Command::new(program).unwrap_err();
+            assert_eq!(missing.message(), format!("--exec: there is no command {program}"));
+        }
     }
 
     /// Runs a command for one event; what it said, and what became of it.
     fn run(line: &str, most: Duration) -> (Vec<String>, u64) {
         let command = Command { most, ..Command::new(line).unwrap() };
-        let worker = Worker::start("exec", "x", command).unwrap();
+        let worker = Worker::start("exec".to_owned(), "x", command, &mut Untold::new()).unwrap();
         worker.send(&Arc::new(firing("a")));
         let deadline = Instant::now() + Duration::from_secs(60);
         worker.begin_to_stop(deadline);
@@ -198,11 +218,10 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_fails_hangs_or_is_none_loses_its_event_and_that_is_said() {
+    fn a_command_that_fails_or_hangs_loses_its_event_and_that_is_said() {
         for (line, most, why) in [
             ("sh -c 'exit 3'", MOST, "exit status: 3"),
             ("sleep 1000", Duration::ZERO, "killed, as it took too long"),
-            ("keepwarm-no-such-command", MOST, "No such file or directory"),
         ] {
             let (messages, delivered) = run(line, most);
             assert!(messages.len() == 1 && messages[0].contains(why), "{line}: {messages:?}");

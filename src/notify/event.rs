@@ -1,6 +1,6 @@
 //! What is told of an alert.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::render::printable;
 
@@ -10,7 +10,7 @@ const MAX_NAME: usize = 300;
 const MAX_MESSAGE: usize = 600;
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// It began.
@@ -23,7 +23,7 @@ pub enum State {
 ///
 /// As JSON it is an object in one line, schema `keepwarm.alert/1`: these fields by their names, and `schema` first. Fields
 /// may be added, none renamed or removed. `state` is `"firing"` or `"resolved"`; what an alert is not about is `null`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AlertEvent {
     /// Firing or resolved.
     pub state: State,

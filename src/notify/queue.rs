@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-use super::AlertEvent;
+use super::{AlertEvent, Untold};
 use crate::error::{Error, Result};
 use crate::render::prometheus::Sink;
 
@@ -76,6 +76,13 @@ struct Pending {
     is_over: bool,
 }
 
+impl Pending {
+    fn new(event: Arc<AlertEvent>) -> Self {
+        let now = Instant::now();
+        Pending { event, due: now, since: now, tries: 0, is_over: false }
+    }
+}
+
 #[derive(Default)]
 struct Queue {
     pending: VecDeque<Pending>,
@@ -109,7 +116,7 @@ impl Queue {
 struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
-    /// `webhook https://example.com`
+    /// `webhook https://example.com`, or `webhook 2 https://example.com` of the second.
     name: String,
 }
 
@@ -147,7 +154,8 @@ impl Drop for Ending {
 
 /// A sink at work.
 pub(super) struct Worker {
-    kind: &'static str,
+    /// `webhook`, `webhook 2`: for metrics.
+    series: String,
     shared: Arc<Shared>,
 }
 
@@ -158,14 +166,35 @@ impl std::fmt::Debug for Worker {
 }
 
 impl Worker {
-    pub(super) fn start(kind: &'static str, name: &str, sink: impl Deliver) -> Result<Worker> {
-        let name = format!("{kind} {}", crate::render::printable(name));
-        let shared = Arc::new(Shared { name, ..Shared::default() });
+    /// Begins with what `untold` has for it. `to` is where it tells.
+    pub(super) fn start(
+        series: String,
+        to: &str,
+        sink: impl Deliver,
+        untold: &mut Untold,
+    ) -> Result<Worker> {
+        let name = format!("{series} {}", crate::render::printable(to));
+        let before = untold.remove(&name).unwrap_or_default();
+        // What was stored is as little trusted as what is sent.
+        let bounded = before.into_iter().map(|event| Arc::new(event.bounded()));
+        let pending = bounded.take(MAX_QUEUED).map(Pending::new).collect();
+        let queue = Mutex::new(Queue { pending, ..Queue::default() });
+        let shared = Arc::new(Shared { queue, name, ..Shared::default() });
         let ending = Ending(Arc::clone(&shared));
         let run = move || run(&ending.0, sink);
-        let thread = Builder::new().name(kind.to_owned()).spawn(run);
-        thread.map_err(|error| Error::io(kind, &error))?;
-        Ok(Worker { kind, shared })
+        let thread = Builder::new().name(series.clone()).spawn(run);
+        thread.map_err(|error| Error::io(&series, &error))?;
+        Ok(Worker { series, shared })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// What is not delivered yet.
+    pub(super) fn pending(&self) -> Vec<Arc<AlertEvent>> {
+        let queue = self.shared.lock();
+        queue.pending.iter().map(|pending| Arc::clone(&pending.event)).collect()
     }
 
     pub(super) fn send(&self, event: &Arc<AlertEvent>) {
@@ -179,8 +208,7 @@ impl Worker {
             ));
             return;
         }
-        let (event, now) = (Arc::clone(event), Instant::now());
-        queue.pending.push_back(Pending { event, due: now, since: now, tries: 0, is_over: false });
+        queue.pending.push_back(Pending::new(Arc::clone(event)));
         self.shared.changed.notify_all();
     }
 
@@ -188,10 +216,10 @@ impl Worker {
         take(&mut self.shared.lock().messages)
     }
 
-    pub(super) fn counts(&self) -> Sink<'static> {
+    pub(super) fn counts(&self) -> Sink<'_> {
         let queue = self.shared.lock();
         let queued = queue.pending.len() as u64;
-        Sink { name: self.kind, delivered: queue.delivered, lost: queue.lost, queued }
+        Sink { name: &self.series, delivered: queue.delivered, lost: queue.lost, queued }
     }
 
     pub(super) fn begin_to_stop(&self, deadline: Instant) {
@@ -261,8 +289,8 @@ fn settle(queue: &mut Queue, at: usize, outcome: Outcome, patience: Patience, na
         Outcome::Failed(why) if !is_out_of_time => {
             pending.due = now + patience.wait(pending.tries);
             if !std::mem::replace(&mut queue.is_failing, true) {
-                let minutes = patience.all.as_secs() / 60;
-                queue.say(format!("{name}: {why}; trying again for {minutes} min"));
+                let next = if queue.stop_at.is_none() { "; trying again" } else { "" };
+                queue.say(format!("{name}: {why}{next}"));
             }
         }
         Outcome::Lost(why) | Outcome::Failed(why) => {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine;
 use ureq::http::Uri;
 use ureq::tls::{RootCerts, TlsConfig};
 
@@ -16,6 +17,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Webhook {
     url: String,
+    /// What the header of this name holds.
+    authorization: Option<String>,
     origin: String,
     agent: ureq::Agent,
     #[cfg(test)]
@@ -36,6 +39,8 @@ impl Webhook {
         else {
             return Err(wrong());
         };
+        let user = uri.authority().and_then(|whole| whole.as_str().rsplit_once('@'));
+        let user = user.map_or("", |(user, _)| user);
         // The path of a webhook is often its password: it is not shown, nor is user information.
         let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
         let origin = format!("{scheme}://{host}{port}");
@@ -52,7 +57,8 @@ impl Webhook {
             .build()
             .new_agent();
         Ok(Webhook {
-            url: url.to_owned(),
+            url: url.replacen(&format!("{user}@"), "", 1),
+            authorization: (!user.is_empty()).then(|| basic(user)),
             origin,
             agent,
             #[cfg(test)]
@@ -66,18 +72,34 @@ impl Webhook {
     }
 }
 
+/// User and password of a URL, which escapes some characters, as the header Authorization has them (RFC 7617).
+fn basic(user: &str) -> String {
+    let mut plain = Vec::new();
+    let mut rest = user.as_bytes();
+    while let Some((first, next)) = rest.split_first() {
+        let digits =
+            next.get(..2).filter(|two| *first == b'%' && two.iter().all(u8::is_ascii_hexdigit));
+        let digits = digits.and_then(|two| str::from_utf8(two).ok());
+        let escaped = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
+        plain.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &next[2..] } else { next };
+    }
+    // A user without a password has an empty one.
+    if !plain.contains(&b':') {
+        plain.push(b':');
+    }
+    format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(plain))
+}
+
 impl Deliver for Webhook {
     fn deliver(&mut self, event: &AlertEvent, stopping: &Stopping<'_>) -> Outcome {
         let left = |stop: Instant| stop.saturating_duration_since(Instant::now());
         let timeout = stopping.deadline().map_or(TIMEOUT, |stop| left(stop).min(TIMEOUT));
-        let sent = self
-            .agent
-            .post(&self.url)
-            .config()
-            .timeout_global(Some(timeout))
-            .build()
-            .content_type("application/json")
-            .send(event.json());
+        let mut post = self.agent.post(&self.url).config().timeout_global(Some(timeout)).build();
+        if let Some(authorization) = &self.authorization {
+            post = post.header("Authorization", authorization);
+        }
+        let sent = post.content_type("application/json").send(event.json());
         match sent {
             Ok(answer) if answer.status().is_success() => Outcome::Delivered,
             Ok(answer) => Outcome::Failed(format!("answered {}", answer.status())),

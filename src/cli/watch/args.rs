@@ -120,7 +120,7 @@ pub struct WatchArgs {
 
     /// Watch for so long, say what is wrong with all of it, and end: for cron and monitoring
     ///
-    /// Nothing is remembered of alerts: each run says all that it finds.
+    /// Nothing is remembered of alerts: each run says all that it finds. It waits up to 30 s until all are told.
     #[arg(long, value_name = "TIME", help_heading = "Running")]
     pub once: Option<String>,
 

@@ -93,7 +93,7 @@ impl Coordinator {
         })?;
         Ok(Coordinator {
             publisher: Publisher::start(&settings)?,
-            tell: Tell::start(&settings)?,
+            tell: Tell::start(&settings, std::mem::take(&mut state.untold))?,
             signals: Signals::new()?,
             settings,
             config: args.config.is_some().then(|| args.clone()),
@@ -145,7 +145,7 @@ impl Coordinator {
             }
             let goes_on = self.tick(threads, messages, ends)?;
             if ends || !goes_on {
-                self.tell.stop().iter().for_each(|text| messages.warning(text));
+                self.end_of_telling(threads, messages);
                 return self.end(threads, messages);
             }
         }
@@ -168,6 +168,25 @@ impl Coordinator {
     /// A pipe that is over and a run of limited time judge.
     fn judges(&self, threads: &Threads) -> bool {
         self.once.is_some() || threads.is_over()
+    }
+
+    /// A run that judges is over when all is told. What could not be told is for the next run.
+    fn end_of_telling(&mut self, threads: &Threads, messages: &Messages) {
+        if self.judges(threads) {
+            self.tell.wait(|| self.signals.end());
+        }
+        self.tell.stop().iter().for_each(|text| messages.warning(text));
+        if self.is_untold_news() && self.saved.is_some() {
+            self.save(messages);
+        }
+    }
+
+    /// Takes what is not told into the state. True: it is something else than before.
+    fn is_untold_news(&mut self) -> bool {
+        let untold = self.tell.untold();
+        let is_news = untold != self.state.untold;
+        self.state.untold = untold;
+        is_news
     }
 
     /// How the run ends.
@@ -206,9 +225,11 @@ impl Coordinator {
             self.alert(now, messages, is_last);
         }
         let is_due = self.saved.is_none_or(|saved| saved.elapsed() >= self.save_every);
-        if announced && (is_last || is_due) {
+        // What is to be told is stored first, and what is told at once after that.
+        if announced && (self.is_untold_news() || is_last || is_due) {
             self.save(messages);
         }
+        self.tell.release();
         self.publish(threads, messages);
         if !is_shown {
             return Ok(true);

@@ -5,6 +5,7 @@ use crate::input::follow::Position;
 use crate::live::alert::Alerts;
 use crate::live::slices::Slices;
 use crate::live::warmups::Warmups;
+use crate::notify::Untold;
 use crate::summary::LineCounts;
 use crate::summary::codec;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,8 @@ pub(super) struct State {
     pub(super) warmups: Warmups,
     /// When the last line of each source came, in milliseconds since the epoch.
     pub(super) last_lines_ms: BTreeMap<String, i64>,
+    /// What is not delivered of alerts that fire or are over.
+    pub(super) untold: Untold,
 }
 
 /// Keeps others from the state as long as the file that is returned is open: two runs would overwrite each other's.
@@ -55,6 +58,7 @@ impl State {
             alerts: Alerts::default(),
             warmups: Warmups::default(),
             last_lines_ms: BTreeMap::new(),
+            untold: Untold::default(),
         }
     }
 }

@@ -1,26 +1,35 @@
 //! Tells of alerts: on stderr, and wherever else the user wants.
+#![expect(clippy::disallowed_methods, reason = "the clock of a live run")]
 
 use super::publish::is_about_source;
 use super::settings::Settings;
 use crate::cli::message::Messages;
 use crate::error::Result;
 use crate::live::alert::{Change, Event};
-use crate::notify::{AlertEvent, Notifier, State, Target};
+use crate::notify::{AlertEvent, Notifier, State, Target, Untold};
 use crate::render::prometheus::Sink;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long the end of a run waits for what is not delivered yet.
+/// How long a run that a signal ends waits for what is not delivered yet.
 const LAST_TRY: Duration = Duration::from_millis(1500);
+
+/// How long a run that ends by itself does: as long as a command may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How soon the end of waiting is seen.
+const STEP: Duration = Duration::from_millis(20);
 
 /// Everybody who is told.
 #[derive(Debug)]
-pub(super) struct Tell(Option<Notifier>);
+pub(super) struct Tell(Notifier);
 
 impl Tell {
+    /// Begins with what an earlier run could not deliver.
+    ///
     /// # Errors
-    /// A command or URL is none.
-    pub(super) fn start(settings: &Settings) -> Result<Self> {
+    /// A command or URL is none, or a file can't be written.
+    pub(super) fn start(settings: &Settings, untold: Untold) -> Result<Self> {
         let mut targets = Vec::new();
         if let Some(path) = &settings.alerts {
             let is_stdout = path == Path::new("-");
@@ -32,34 +41,51 @@ impl Tell {
         }
         targets.extend(settings.exec.iter().cloned().map(Target::Exec));
         targets.extend(settings.webhook.iter().cloned().map(Target::Webhook));
-        Ok(Tell(Some(Notifier::start(&targets)?)))
+        Ok(Tell(Notifier::start(&targets, untold)?))
     }
 
-    /// Something happened at this moment, in milliseconds since the epoch.
-    pub(super) fn event(&self, event: &Event, now_ms: i64, messages: &Messages) {
+    /// Something happened at this moment, in milliseconds since the epoch. Others than the user are told with
+    /// [`Tell::release`].
+    pub(super) fn event(&mut self, event: &Event, now_ms: i64, messages: &Messages) {
         let text = said(event);
         match event.change {
             Change::Firing => messages.alert(&text),
             Change::Resolved => messages.resolved(&text),
         }
-        if let Some(notifier) = &self.0 {
-            notifier.send(&told(event, now_ms));
-        }
+        self.0.hold(&told(event, now_ms));
+    }
+
+    /// Lets out what happened. What was stored before goes on as the same after a crash.
+    pub(super) fn release(&mut self) {
+        self.0.release();
+    }
+
+    /// What is not delivered yet.
+    pub(super) fn untold(&self) -> Untold {
+        self.0.untold()
     }
 
     /// What went wrong with telling, since this was asked last.
     pub(super) fn messages(&self) -> Vec<String> {
-        self.0.as_ref().map(Notifier::messages).unwrap_or_default()
+        self.0.messages()
     }
 
     /// What became of the events.
-    pub(super) fn counts(&self) -> Vec<Sink<'static>> {
-        self.0.as_ref().map(Notifier::counts).unwrap_or_default()
+    pub(super) fn counts(&self) -> Vec<Sink<'_>> {
+        self.0.counts()
+    }
+
+    /// Waits until all is delivered, but not for ever, and not if `is_hurried` by a signal.
+    pub(super) fn wait(&self, is_hurried: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.untold().is_empty() && !is_hurried() && Instant::now() < deadline {
+            std::thread::sleep(STEP);
+        }
     }
 
     /// Tries once more what is not delivered, and ends. Returns what could not be.
-    pub(super) fn stop(&mut self) -> Vec<String> {
-        self.0.take().map(|notifier| notifier.stop(LAST_TRY)).unwrap_or_default()
+    pub(super) fn stop(&self) -> Vec<String> {
+        self.0.stop(LAST_TRY)
     }
 }
 

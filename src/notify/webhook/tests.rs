@@ -1,7 +1,7 @@
 use super::*;
-use crate::notify::State;
 use crate::notify::event::tests::firing;
 use crate::notify::queue::{MAX_QUEUED, Patience, Worker};
+use crate::notify::{State, Untold};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ fn receiver(answers: Vec<String>) -> (String, Receiver<String>) {
 fn worker(url: &str, patience: Patience) -> Worker {
     let webhook = Webhook { patience: Some(patience), ..Webhook::new(url).unwrap() };
     let origin = webhook.origin().to_owned();
-    Worker::start("webhook", &origin, webhook).unwrap()
+    Worker::start("webhook".to_owned(), &origin, webhook, &mut Untold::new()).unwrap()
 }
 
 fn stop(worker: &Worker, within: Duration) -> Vec<String> {
@@ -148,4 +148,33 @@ fn what_is_no_url_is_refused_without_showing_it() {
     }
     let webhook = Webhook::new("https://user:word@example.com:8443/secret?key=1").unwrap();
     assert_eq!(webhook.origin(), "https://example.com:8443");
+}
+
+#[test]
+fn user_and_password_of_a_url_are_sent_as_a_header() {
+    for (user, expected) in [
+        ("Aladdin:open%20sesame", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+        ("user", "Basic dXNlcjo="),
+        ("a%3ab:50%25%2", "Basic YTpiOjUwJSUy"),
+    ] {
+        assert_eq!(basic(user), expected, "{user}");
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://me:word@{}/hook", listener.local_addr().unwrap());
+    let worker = worker(&url, Patience { all: Duration::ZERO, ..QUICK });
+    worker.send(&Arc::new(firing("a")));
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut head = String::new();
+    while !head.contains("\r\n\r\n") {
+        let mut buffer = [0; 4096];
+        let read = stream.read(&mut buffer).unwrap();
+        assert!(read > 0, "{head}");
+        head.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+    }
+    let head = head.to_ascii_lowercase();
+    assert!(head.starts_with("post /hook "), "{head}");
+    assert!(head.contains("\r\nauthorization: basic bwu6d29yza==\r\n"), "{head}");
+    drop(stream);
+    let messages = stop(&worker, Duration::from_secs(30)).join("\n");
+    assert!(!messages.is_empty() && !messages.contains("word"), "{messages}");
 }
