@@ -84,8 +84,9 @@ fn a_silent_pipe_that_is_ended_by_a_signal_is_no_failure() {
 fn where_nothing_can_be_written_it_goes_on() {
     let dir = Dir::new();
     dir.write("access.log", line(1, "0.003").repeat(500));
-    let outputs =
-        ["--state", "no/such/folder", "--alerts", "/dev/full", "--textfile", "no/file.prom"];
+    // In the place of the file that is written first.
+    std::fs::create_dir(dir.path("state.new")).unwrap();
+    let outputs = ["--state", "state", "--alerts", "/dev/full", "--textfile", "no/file.prom"];
     let outputs = [&outputs[..], &["--exec", "false"]].concat();
     let args = ["watch", "-f", FORMAT, "--from-start", "--once", "1s", "access.log"];
     let run = dir.run(&[&args[..], &outputs].concat()).code(1);
@@ -120,7 +121,7 @@ fn a_state_on_a_full_disk_stays_as_it_was_and_nothing_is_lost() {
     let run = finish(output).says("--state disk/state: No space left on device").says("going on");
     assert_eq!(run.stderr.matches("20,500 lines counted").count(), 2, "{run:?}");
     assert_eq!(dir.read("before"), dir.read("after"), "{run:?}");
-    assert_eq!(dir.read("left"), b"state\n");
+    assert_eq!(dir.read("left"), b"state\nstate.lock\n");
 }
 
 #[test]

@@ -33,7 +33,10 @@ pub struct Slices {
     newest: Newest,
     /// How far back slices are kept, in milliseconds.
     keep_ms: i64,
+    /// Both are of this process: those of a state may be older than what was exposed last.
+    #[serde(skip)]
     late: u64,
+    #[serde(skip)]
     ahead: u64,
 }
 

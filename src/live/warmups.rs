@@ -1,4 +1,4 @@
-//! Warm-ups since the start, by cause: for Prometheus, so nothing here ever goes down.
+//! Warm-ups since the start of the process, by cause: for Prometheus, so nothing here ever goes down.
 
 use crate::analysis::report::{Cause, Cold};
 use serde::{Deserialize, Serialize};
@@ -12,9 +12,11 @@ const SETTLED_MS: i64 = 30_000;
 /// while more is known of it.
 const SAME_MS: i64 = 10_000;
 
-/// How many there were. To be stored as it is.
+/// How many there were. To be stored as it is; after a restart the numbers begin anew, as those of a state may be older
+/// than what was exposed last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warmups {
+    #[serde(skip)]
     by_cause: BTreeMap<Cause, u64>,
     /// When the last one that was counted began, in milliseconds since the epoch.
     last_ms: Option<i64>,
@@ -68,6 +70,12 @@ mod tests {
         let counts: Vec<_> = warmups.counts().collect();
         assert_eq!(counts, [(Cause::Reload, 2), (Cause::BackendRestart, 1)]);
         let stored = crate::summary::codec::encode(&warmups).unwrap();
-        assert_eq!(crate::summary::codec::decode(&stored), Ok(warmups));
+        let mut later: Warmups = crate::summary::codec::decode(&stored).unwrap();
+        later.take(&[second, cold(Cause::Reload, 300)], NOW + 400_000);
+        assert_eq!(
+            later.counts().count(),
+            0,
+            "what was counted before a restart is not counted again"
+        );
     }
 }

@@ -175,7 +175,9 @@ impl Worker {
     ) -> Result<Worker> {
         let name = format!("{series} {}", crate::render::printable(to));
         let before = untold.remove(&name).unwrap_or_default();
-        let pending = before.into_iter().take(MAX_QUEUED).map(Pending::new).collect();
+        // What was stored is as little trusted as what is sent.
+        let bounded = before.into_iter().map(|event| Arc::new(event.bounded()));
+        let pending = bounded.take(MAX_QUEUED).map(Pending::new).collect();
         let queue = Mutex::new(Queue { pending, ..Queue::default() });
         let shared = Arc::new(Shared { queue, name, ..Shared::default() });
         let ending = Ending(Arc::clone(&shared));

@@ -46,8 +46,6 @@ pub(super) struct Coordinator {
     policy: Policy,
     state: State,
     totals: Totals,
-    /// Lines that came too late before the start.
-    late_before: u64,
     windows: Windows,
     watched: Watched,
     output: Output,
@@ -61,9 +59,7 @@ pub(super) struct Coordinator {
     save_every: Duration,
     least_save: Duration,
     trouble: Option<String>,
-    /// Lines ahead of the clock: when this process began, ...
-    ahead_before: u64,
-    /// ... and at the last tick.
+    /// Lines ahead of the clock, at the last tick.
     ahead: u64,
     signals: Signals,
 }
@@ -77,7 +73,6 @@ impl Coordinator {
         policy: Policy,
         mut state: State,
     ) -> Result<Self> {
-        let ahead = state.slices.ahead();
         let watched = Watched::resume(&state.last_lines_ms);
         let rules = settings.rules()?;
         let mut times = settings.window_times()?;
@@ -106,7 +101,6 @@ impl Coordinator {
             rules,
             policy,
             totals: Totals::default(),
-            late_before: state.slices.late(),
             state,
             windows,
             watched,
@@ -120,8 +114,7 @@ impl Coordinator {
             save_every: least_save,
             least_save,
             trouble: None,
-            ahead_before: ahead,
-            ahead,
+            ahead: 0,
         })
     }
 
@@ -312,8 +305,6 @@ impl Coordinator {
             slices,
             totals: &self.totals,
             warmups: &self.state.warmups,
-            late: slices.late() - self.late_before,
-            ahead: slices.ahead() - self.ahead_before,
             sources: self.watched.exposed(&threads.transports()),
             firing: &firing,
             sinks: self.tell.counts(),

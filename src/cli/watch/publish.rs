@@ -20,10 +20,6 @@ pub(super) struct Moment<'a> {
     pub(super) slices: &'a Slices,
     pub(super) totals: &'a Totals,
     pub(super) warmups: &'a Warmups,
-    /// Lines that were too old for any window since the start, ...
-    pub(super) late: u64,
-    /// ... and too far ahead of the clock.
-    pub(super) ahead: u64,
     pub(super) sources: Vec<Source<'a>>,
     pub(super) firing: &'a [Event],
     pub(super) sinks: Vec<Sink<'a>>,
@@ -93,8 +89,7 @@ impl Publisher {
 }
 
 fn snapshot(moment: Moment<'_>) -> Snapshot<'_> {
-    let Moment { windows, slices, totals, warmups, late, ahead, sources, firing, sinks, .. } =
-        moment;
+    let Moment { windows, slices, totals, warmups, sources, firing, sinks, .. } = moment;
     let named = totals.series().map(|(upstream, peer, counts)| series(upstream, peer, counts));
     let other = totals::OTHER.as_bytes();
     let others = totals.others().map(|counts| series(other, other, counts));
@@ -106,8 +101,8 @@ fn snapshot(moment: Moment<'_>) -> Snapshot<'_> {
         bucket_ends_ms: &totals::BUCKETS_MS,
         series: named.chain(others).collect(),
         sources,
-        late,
-        ahead,
+        late: slices.late(),
+        ahead: slices.ahead(),
         lag_seconds,
         alerts: Some(firing.iter().map(alert).collect()),
         warmups: warmups.counts().collect(),
