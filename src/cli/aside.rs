@@ -53,10 +53,12 @@ impl Aside {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes one line with its end.
-    pub(super) fn say(&self, line: String) {
+    /// Takes one line with its end. What the screen shows anyway is not kept for it.
+    pub(super) fn say(&self, line: String, is_shown: bool) {
         let mut inner = self.lock();
-        keep(&mut inner.recent, RECENT, line.trim_end().to_owned());
+        if !is_shown {
+            keep(&mut inner.recent, RECENT, line.trim_end().to_owned());
+        }
         match &mut inner.held {
             Some(held) => {
                 let lost = keep(held, MOST, line);
@@ -126,12 +128,12 @@ mod tests {
         let aside = Aside::start(std::fs::File::from(writer)).unwrap();
         let long = "x".repeat(4096) + "\n";
         // The pipe holds 16 of these, the thread one.
-        (0..MOST + 100).for_each(|_| aside.say(long.clone()));
+        (0..MOST + 100).for_each(|_| aside.say(long.clone(), false));
         let reading =
             std::thread::spawn(move || io::read_to_string(std::fs::File::from(reader)).unwrap());
         // Sooner or later there is room again.
         while aside.lock().left_out > 0 {
-            aside.say("later\n".to_owned());
+            aside.say("later\n".to_owned(), false);
         }
         aside.end();
         drop(aside);
@@ -143,12 +145,13 @@ mod tests {
     fn messages_wait_while_there_is_a_screen() {
         let (reader, writer) = rustix::pipe::pipe().unwrap();
         let aside = Aside::start(std::fs::File::from(writer)).unwrap();
-        aside.say("before\n".to_owned());
+        aside.say("before\n".to_owned(), false);
         aside.hold(true);
-        (0..5).for_each(|n| aside.say(format!("{n}\n")));
+        (0..5).for_each(|n| aside.say(format!("{n}\n"), false));
+        aside.say("5\n".to_owned(), true);
         assert_eq!(aside.recent(), ["2", "3", "4"]);
         aside.end();
         let read = io::read_to_string(std::fs::File::from(reader)).unwrap();
-        assert_eq!(read, "before\n0\n1\n2\n3\n4\n");
+        assert_eq!(read, "before\n0\n1\n2\n3\n4\n5\n");
     }
 }

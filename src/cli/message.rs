@@ -88,7 +88,7 @@ impl Messages {
     fn write(&self, kind: &str, text: &str) {
         let line = format!("keepwarm: {kind}: {text}\n");
         match &self.aside {
-            Some(aside) => aside.say(line),
+            Some(aside) => aside.say(line, kind == "ALERT"),
             None => drop(io::stderr().lock().write_all(line.as_bytes())),
         }
     }

@@ -263,8 +263,16 @@ pub fn run<R>(
             scope.spawn(move || readers::read(stream, &sender, tell, threads));
         }
         drop(senders);
-        let result = coordinate(threads);
-        threads.stop.store(true, Ordering::Release);
-        result
+        let _stop = Stop(threads);
+        coordinate(threads)
     }))
+}
+
+/// Stops the threads at the end, also that of a panic: nobody would wait for them else.
+struct Stop<'a>(&'a Threads);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::Release);
+    }
 }

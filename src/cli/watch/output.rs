@@ -123,18 +123,24 @@ impl Output {
 
     /// Gives back the terminal until the next view, and waits a moment for who reads.
     pub(super) fn leave(&mut self) {
-        if let Place::Screen(terminal, _) = &mut self.place
-            && let Some(leave) = terminal.leave()
-        {
-            self.writer.control(leave.as_bytes());
-        }
+        self.give_back();
         self.writer.flush(LAST);
+    }
+
+    /// Was there a terminal to give back?
+    fn give_back(&mut self) -> bool {
+        let Place::Screen(terminal, _) = &mut self.place else { return false };
+        let Some(leave) = terminal.leave() else { return false };
+        self.writer.control(leave.as_bytes());
+        true
     }
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
-        self.leave();
+        if self.give_back() {
+            self.writer.flush(LAST);
+        }
     }
 }
 

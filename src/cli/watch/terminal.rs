@@ -6,7 +6,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::getpgrp;
 use rustix::stdio::stdout;
 use rustix::termios::{
-    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr,
+    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp,
+    tcsetattr,
 };
 use std::io::IsTerminal;
 
@@ -51,7 +52,9 @@ impl Terminal {
         self.is_taken = true;
         if let Ok(now) = tcgetattr(stdout()) {
             let mut quiet = now.clone();
-            // Keys are read one by one and not shown; those that send signals still do.
+            // Keys are read one by one and not shown; those that send signals still do. Ctrl-S stops nothing: it would keep
+            // the terminal from being given back.
+            quiet.input_modes.remove(InputModes::IXON);
             quiet.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON);
             quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
             quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
