@@ -26,6 +26,7 @@ use crate::units;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The time from one look at the windows to the next.
@@ -73,7 +74,7 @@ impl Coordinator {
         policy: Policy,
         mut state: State,
     ) -> Result<Self> {
-        let watched = Watched::resume(&state.last_lines_ms);
+        let watched = Watched::resume(&state.last_lines_ms, now_ms());
         let rules = settings.rules()?;
         let mut times = settings.window_times()?;
         let once = args.once()?;
@@ -257,6 +258,7 @@ impl Coordinator {
     fn take(&mut self, handed: Vec<Handed>, now: i64, messages: &mut Messages, announced: bool) {
         let mut parts = Vec::new();
         let mut positions = Vec::new();
+        let mut names = BTreeSet::new();
         for Handed { part, positions: own, sources, errors, .. } in handed {
             self.state.lines.merge(part.line_counts());
             self.totals.add(&part);
@@ -268,11 +270,13 @@ impl Coordinator {
                 }
             }
             for (name, counts) in sources {
+                names.insert(Arc::clone(&name));
                 if let Some(why) = self.watched.take(name, counts) {
                     messages.warning(&format!("a line does not fit the format: {why}"));
                 }
             }
         }
+        self.watched.retain(&names);
         if announced {
             self.state.positions = positions;
         }

@@ -14,7 +14,12 @@ struct Source {
     base: (u64, u64),
     /// The same of the last full count.
     judged: (u64, u64),
+    /// It is read, and not only known from before a restart.
+    is_read: bool,
 }
+
+/// A source that had no line for so long before a restart is forgotten, in milliseconds.
+const FORGOTTEN_MS: i64 = 7 * 86_400_000;
 
 /// All sources, by name.
 #[derive(Debug, Default)]
@@ -38,13 +43,20 @@ fn undated(name: &str) -> String {
 }
 
 impl Watched {
-    /// When the last line of each source came, by what was known before a restart.
-    pub(super) fn resume(last_lines_ms: &BTreeMap<String, i64>) -> Self {
+    /// When the last line of each source came, by what was known before a restart. What was silent for a week by now, in
+    /// milliseconds since the epoch, is not waited for.
+    pub(super) fn resume(last_lines_ms: &BTreeMap<String, i64>, now_ms: i64) -> Self {
+        let is_late = |(_, last): &(&String, &i64)| now_ms.saturating_sub(**last) < FORGOTTEN_MS;
         let source = |(name, last): (&String, &i64)| {
             let now = SourceCounts { last_line_ms: Some(*last), ..SourceCounts::default() };
             (Arc::from(name.as_str()), Source { now, ..Source::default() })
         };
-        Watched(last_lines_ms.iter().map(source).collect())
+        Watched(last_lines_ms.iter().filter(is_late).map(source).collect())
+    }
+
+    /// Forgets the sources that were read and are not among these any more: they are gone.
+    pub(super) fn retain(&mut self, names: &BTreeSet<Arc<str>>) {
+        self.0.retain(|name, source| !source.is_read || names.contains(name));
     }
 
     /// When the last line of each source came, in milliseconds since the epoch.
@@ -61,6 +73,7 @@ impl Watched {
         let is_new = source.now.first_malformed.is_none();
         let last_line_ms = counts.last_line_ms.max(source.now.last_line_ms);
         source.now = SourceCounts { last_line_ms, ..counts };
+        source.is_read = true;
         source.now.first_malformed.clone().filter(|_| is_new)
     }
 
@@ -152,8 +165,16 @@ mod tests {
         let seen: Vec<String> = watched.seen(100).into_iter().map(|source| source.name).collect();
         let expected = ["20261121/access.log", "access-2026-11-21.log", "site1.log", "site2.log"];
         assert_eq!(seen, expected.map(|name| format!("/logs/{name}")));
-        let resumed = Watched::resume(&watched.last_lines_ms()).seen(100);
+        let mut again = Watched::resume(&watched.last_lines_ms(), NOW);
+        let resumed = again.seen(100);
         let last: Vec<Option<i64>> = resumed.iter().map(|source| source.last_line_ms).collect();
         assert!(last.contains(&Some(NOW - 90_000_000)), "site1: {last:?}");
+        again.take(Arc::from("/logs/site1.log"), counts(0, false));
+        again.retain(&BTreeSet::new());
+        let left: Vec<String> = again.seen(100).into_iter().map(|source| source.name).collect();
+        assert!(!left.contains(&"/logs/site1.log".to_owned()), "it is gone");
+        assert!(left.contains(&"/logs/site2.log".to_owned()), "it is not read yet");
+        let late = Watched::resume(&watched.last_lines_ms(), NOW + FORGOTTEN_MS - 1000);
+        assert_eq!(late.0.len(), 0, "a week later");
     }
 }
