@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_said() {
-        let folder = std::fs::File::open("/").unwrap();
+        let folder = std::fs::OpenOptions::new().read(true).open("/").unwrap();
         let mut stream = Stream::of("stdin", folder.into(), false);
         let error = stream.read(Duration::ZERO, &mut |_, _| {}).unwrap_err();
         assert!(error.message().starts_with("stdin: "), "{error}");

@@ -14,6 +14,10 @@
 //!   too); all newer ones are read whole.
 //! - *Deleted and created anew with the same inode number*: told by how it begins.
 //!
+//! Two rules hold everywhere. Before a file is read from its start it is looked up whether it was read
+//! before, under whatever name: then it is read on. And a position that leads to no file yet, or to one
+//! that can't be opened now, waits; it is over only when there is certainly no file for it.
+//!
 //! Nothing here waits, sleeps, or asks for the time: the caller calls [`Follower::poll`] now and then and
 //! says what time it is.
 
@@ -54,7 +58,8 @@ pub struct Options {
     /// How long nothing must have been written to a rotated file before it is given up, in
     /// milliseconds.
     pub grace_ms: u64,
-    /// The most files open at a time, at least 1.
+    /// The most files open at a time, at least 1. Of more logs the first ones by name are followed. While
+    /// there are more, rotated files that are read to their end are given up after 5 s.
     pub max_open: usize,
 }
 
