@@ -14,43 +14,46 @@ use std::io::{Read, Write};
 /// slices, and only long windows ask for them, so these are packed: encoded and compressed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Slice {
-    Open(Box<Summary>),
+    /// With the moment of the last addition, in milliseconds since the epoch.
+    Open(Box<Summary>, i64),
     Packed(Vec<u8>),
 }
 
 impl Default for Slice {
     fn default() -> Self {
-        Slice::Open(Box::default())
+        Slice::Open(Box::default(), i64::MIN)
     }
 }
 
 impl Slice {
-    /// Takes in more.
-    pub(super) fn add(&mut self, more: Summary) {
+    /// Takes in more, at this moment in milliseconds since the epoch.
+    pub(super) fn add(&mut self, more: Summary, now_ms: i64) {
         let mut summary = std::mem::take(self).into_summary();
         summary.merge(more);
-        *self = Slice::Open(summary);
+        *self = Slice::Open(summary, now_ms);
     }
 
-    /// A copy of it.
-    pub(super) fn summary(&self) -> Summary {
-        match self {
-            Slice::Open(summary) => (**summary).clone(),
+    /// Adds itself to a sum.
+    pub(super) fn add_to(&self, sum: &mut Summary) {
+        sum.merge(match self {
+            Slice::Open(summary, _) => (**summary).clone(),
             Slice::Packed(bytes) => unpacked(bytes),
-        }
+        });
     }
 
     /// The summary itself.
     pub(super) fn into_summary(self) -> Box<Summary> {
         match self {
-            Slice::Open(summary) => summary,
+            Slice::Open(summary, _) => summary,
             Slice::Packed(bytes) => Box::new(unpacked(&bytes)),
         }
     }
 
-    /// Makes it small. One of more than [`codec::MAX_BYTES`] stays as it is.
-    pub(super) fn pack(&mut self) {
-        if let Slice::Open(summary) = self
+    /// Makes it small if nothing was added since then, in milliseconds since the epoch. One of more than
+    /// [`codec::MAX_BYTES`] stays as it is.
+    pub(super) fn pack(&mut self, unless_since_ms: i64) {
+        if let Slice::Open(summary, added_ms) = self
+            && *added_ms < unless_since_ms
             && let Ok(bytes) = packed(summary)
         {
             *self = Slice::Packed(bytes);

@@ -13,8 +13,15 @@ use crate::summary::{Merge, Summary};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Slices older than this are packed, in milliseconds: a window of a minute does not need them.
+/// Slices older than this are packed, in milliseconds: lines that a buffer holds back (`access_log buffer flush`) have
+/// come by then.
 const PACKED_AFTER_MS: i64 = 90_000;
+
+/// So are those to which nothing was added for so long, in milliseconds.
+const QUIET_MS: i64 = 10_000;
+
+/// Slices that begin so long before the end of the windows hardly change any more, in milliseconds.
+const CLOSED_AFTER_MS: i64 = 15_000;
 
 /// The longest window, in milliseconds: six hours.
 pub const MAX_WINDOW_MS: i64 = 6 * 3_600_000;
@@ -38,6 +45,20 @@ pub struct Slices {
     late: u64,
     #[serde(skip)]
     ahead: u64,
+    /// How often closed slices changed all the same.
+    #[serde(skip)]
+    changes: u64,
+    /// Where the windows ended when slices were taken in last, in milliseconds since the epoch.
+    #[serde(skip)]
+    last_end_ms: i64,
+}
+
+/// The sum of the closed slices of a window, kept from one look at it to the next.
+#[derive(Debug, Default)]
+pub struct Closed {
+    /// From when to when, and after how many changes.
+    of: Option<(i64, i64, u64)>,
+    sum: Summary,
 }
 
 /// A window of time and what was written in it.
@@ -63,6 +84,8 @@ impl Slices {
             keep_ms: longest_ms.clamp(COARSE_MS, MAX_WINDOW_MS),
             late: 0,
             ahead: 0,
+            changes: 0,
+            last_end_ms: i64::MIN,
         }
     }
 
@@ -81,6 +104,7 @@ impl Slices {
     /// any more. To be called about once a second, also when there are no parts.
     pub fn take(&mut self, parts: impl IntoIterator<Item = Part>, now_ms: i64) {
         let horizon = self.horizon(now_ms);
+        let mut oldest = i64::MAX;
         for mut part in parts {
             self.late += part.late.lines.lines;
             self.ahead += part.ahead.lines.lines;
@@ -92,11 +116,17 @@ impl Slices {
                 if horizon.is_some_and(|horizon| start < horizon) {
                     self.late += summary.lines.lines;
                 } else {
-                    self.fine.entry(start).or_default().add(summary);
+                    oldest = oldest.min(start);
+                    self.fine.entry(start).or_default().add(summary, now_ms);
                 }
             }
         }
         self.advance(now_ms);
+        let end = self.end(now_ms);
+        if oldest < closed_to(end) || end < self.last_end_ms {
+            self.changes += 1;
+        }
+        self.last_end_ms = end;
     }
 
     /// Makes old slices coarse and lets go of those that are too old, or from the future because the clock was set back.
@@ -107,7 +137,8 @@ impl Slices {
         while let Some(slice) = self.fine.first_entry().filter(|slice| *slice.key() < fine_from) {
             let (start, slice) = slice.remove_entry();
             let summary = slice.into_summary();
-            self.coarse.entry(start_of(start, COARSE_MS)).or_default().add(*summary);
+            let coarse = self.coarse.entry(start_of(start, COARSE_MS)).or_default();
+            coarse.add(*summary, i64::MIN);
         }
         let kept_from = self.horizon(now_ms).unwrap_or(i64::MIN);
         self.coarse = self.coarse.split_off(&kept_from);
@@ -117,7 +148,9 @@ impl Slices {
         self.forget_events(kept_from.saturating_sub(ZONES_MS));
         let is_old = ..end.saturating_sub(PACKED_AFTER_MS);
         let old = self.fine.range_mut(is_old).chain(self.coarse.iter_mut());
-        old.for_each(|(_, slice)| slice.pack());
+        old.for_each(|(_, slice)| slice.pack(i64::MAX));
+        let quiet = now_ms.saturating_sub(QUIET_MS);
+        self.fine.range_mut(..closed_to(end)).for_each(|(_, slice)| slice.pack(quiet));
     }
 
     fn forget_events(&mut self, from_ms: i64) {
@@ -155,19 +188,31 @@ impl Slices {
         self.ahead
     }
 
-    /// What was written in the last `span_ms` milliseconds.
-    pub fn window(&self, span_ms: i64, now_ms: i64) -> Window {
+    /// What was written in the last `span_ms` milliseconds; `closed` is that of the last time, or a new one.
+    pub fn window(&self, span_ms: i64, now_ms: i64, closed: &mut Closed) -> Window {
         let to_ms = self.end(now_ms);
         let from = to_ms.saturating_sub(span_ms.clamp(FINE_MS, self.keep_ms));
         let is_fine = from >= start_of(to_ms.saturating_sub(FINE_FOR_MS), COARSE_MS);
         let from_ms = start_of(from, if is_fine { FINE_MS } else { COARSE_MS });
-        let mut summary = Summary::default();
-        summary.events.merge(self.events.clone());
-        for slice in self.coarse.range(from_ms..).chain(self.fine.range(from_ms..)) {
-            summary.merge(slice.1.summary());
+        let open_from = closed_to(to_ms).max(from_ms);
+        let of = Some((from_ms, open_from, self.changes));
+        if closed.of != of {
+            *closed = Closed { of, sum: Summary::default() };
+            let slices = self.coarse.range(from_ms..open_from);
+            let slices = slices.chain(self.fine.range(from_ms..open_from));
+            slices.for_each(|(_, slice)| slice.add_to(&mut closed.sum));
         }
+        let mut summary = closed.sum.clone();
+        summary.events.merge(self.events.clone());
+        let open = self.coarse.range(open_from..).chain(self.fine.range(open_from..));
+        open.for_each(|(_, slice)| slice.add_to(&mut summary));
         Window { from_ms, to_ms, summary }
     }
+}
+
+/// Where the slices end that hardly change any more, if the windows end at this moment; in milliseconds.
+fn closed_to(end_ms: i64) -> i64 {
+    start_of(end_ms.saturating_sub(CLOSED_AFTER_MS), FINE_MS)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::analysis::report::{Cold, InputStats, Report};
 use crate::analysis::{Policy, analyse, analyse_with_cold};
 use crate::live::alert::Seen;
-use crate::live::slices::Slices;
+use crate::live::slices::{Closed, Slices};
 use crate::summary::Summary;
 use std::sync::Arc;
 
@@ -30,6 +30,7 @@ pub(super) struct Window {
     pub(super) report: Arc<Report>,
     /// The times in which pools were cold, in order.
     pub(super) cold: Vec<Cold>,
+    closed: Closed,
 }
 
 /// All windows, the one that alerts are judged by first; at least one.
@@ -52,6 +53,7 @@ impl Windows {
             to_ms: 0,
             report: Arc::clone(&nothing),
             cold: Vec::new(),
+            closed: Closed::default(),
         };
         let mut windows = times.into_iter().map(window);
         let first = windows.next()?;
@@ -114,7 +116,7 @@ impl Windows {
 impl Window {
     fn look(&mut self, slices: &Slices, now: i64, policy: &Policy) {
         self.looked_ms = now;
-        let found = slices.window(self.span_ms, now);
+        let found = slices.window(self.span_ms, now, &mut self.closed);
         self.to_ms = found.to_ms;
         let lines = found.summary.lines;
         let input = InputStats {

@@ -52,7 +52,7 @@ fn of(lines: &[String]) -> Slices {
 }
 
 fn lines_in(slices: &Slices, span_ms: i64, now_ms: i64) -> u64 {
-    slices.window(span_ms, now_ms).summary.lines.matched
+    slices.window(span_ms, now_ms, &mut Closed::default()).summary.lines.matched
 }
 
 /// The same lines as `keepwarm report --since` reads them.
@@ -123,7 +123,10 @@ fn an_old_log_is_replayed_in_its_own_time() {
         assert!((from..=to).contains(&lines_in(&slices, span_ms, NOW)), "{span_ms} ms");
     }
     // All at once is the same.
-    assert_eq!(of(&lines).window(HOUR, NOW), slices.window(HOUR, NOW));
+    assert_eq!(
+        of(&lines).window(HOUR, NOW, &mut Closed::default()),
+        slices.window(HOUR, NOW, &mut Closed::default())
+    );
     assert_eq!(slices.late(), 0);
 }
 
@@ -175,7 +178,7 @@ fn what_does_not_fit_is_counted_and_in_no_window() {
     let lines = part.line_counts();
     assert_eq!((lines.lines, lines.malformed), (1, 1));
     slices.take([part], NOW);
-    assert_eq!(slices.window(HOUR, NOW).summary, Summary::default());
+    assert_eq!(slices.window(HOUR, NOW, &mut Closed::default()).summary, Summary::default());
 }
 
 #[test]
@@ -187,7 +190,7 @@ fn events_are_kept_as_long_as_windows_may_need_them() {
     part.event(event(NOW / 1000));
     part.event(event(NOW / 1000 - 2 * 86_400));
     slices.take([part], NOW);
-    assert_eq!(slices.window(HOUR, NOW).summary.events.iter().count(), 1);
+    assert_eq!(slices.window(HOUR, NOW, &mut Closed::default()).summary.events.iter().count(), 1);
 }
 
 #[test]
@@ -209,7 +212,7 @@ fn the_ends_of_time_do_not_panic() {
     for now in [i64::MIN, 0, i64::MAX] {
         let mut slices = of(&[plain(0)]);
         slices.take([slices.part(now)], now);
-        slices.window(HOUR, now);
+        slices.window(HOUR, now, &mut Closed::default());
     }
 }
 
@@ -227,7 +230,7 @@ proptest! {
     ) {
         let mut lines = lines;
         lines.push(plain(0));
-        let window = of(&lines).window(span_s * 1000, NOW);
+        let window = of(&lines).window(span_s * 1000, NOW, &mut Closed::default());
         let asked_from = NOW - span_s * 1000;
         prop_assert!(window.from_ms <= asked_from && window.from_ms > asked_from - COARSE_MS);
         prop_assert_eq!(window.summary, without_filtered(report(&lines, window.from_ms)));
@@ -252,10 +255,38 @@ proptest! {
         let stored = crate::summary::codec::encode(&slices).unwrap();
         let back: Slices = crate::summary::codec::decode(&stored).unwrap();
         prop_assert_eq!((back.late(), back.ahead()), (0, 0));
-        let (late, ahead) = (slices.late(), slices.ahead());
-        prop_assert_eq!(&Slices { late, ahead, ..back }, &slices);
+        let Slices { late, ahead, changes, last_end_ms, .. } = slices;
+        prop_assert_eq!(&Slices { late, ahead, changes, last_end_ms, ..back }, &slices);
         for span_ms in [60_000, 300_000, HOUR] {
-            prop_assert_eq!(slices.window(span_ms, NOW), whole.window(span_ms, NOW));
+            prop_assert_eq!(slices.window(span_ms, NOW, &mut Closed::default()), whole.window(span_ms, NOW, &mut Closed::default()));
+        }
+    }
+}
+
+/// What happens to slices: so many seconds pass, and a line comes that is so many milliseconds old.
+fn any_step() -> impl Strategy<Value = (i64, i64)> {
+    let ago = prop_oneof![0..3_000i64, 0..90_000i64, -70_000..4_000_000i64];
+    (prop_oneof![4 => Just(1i64), 1 => 0..30i64, 1 => -40..400i64], ago)
+}
+
+proptest! {
+    #[test]
+    fn what_is_kept_of_a_window_changes_nothing(
+        steps in prop::collection::vec(any_step(), 0..80),
+        looks in 1..5usize,
+    ) {
+        let mut slices = Slices::new(HOUR);
+        let mut kept = [5_000, 60_000, 300_000, HOUR].map(|span_ms| (span_ms, Closed::default()));
+        let mut now = NOW;
+        for (at, (seconds, ago)) in steps.into_iter().enumerate() {
+            now += seconds * 1000;
+            let mut part = slices.part(now);
+            count(&mut part, &[plain(NOW - now + ago)]);
+            slices.take([part], now);
+            for (span_ms, closed) in kept.iter_mut().filter(|_| at % looks == 0) {
+                let fresh = slices.window(*span_ms, now, &mut Closed::default());
+                prop_assert_eq!(slices.window(*span_ms, now, closed), fresh);
+            }
         }
     }
 }
