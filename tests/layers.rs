@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 /// The modules of `src/` from left to right.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "error",
     "units",
+    "span",
     "input",
     "host",
     "log_format",
@@ -25,8 +26,9 @@ const ORDER: [&str; 18] = [
 ];
 
 /// Modules that may use even less: these and nothing else.
-const ONLY: [(&str, &[&str]); 6] = [
+const ONLY: [(&str, &[&str]); 7] = [
     ("units", &[]),
+    ("span", &[]),
     ("input", &["error"]),
     ("host", &["error"]),
     ("log_format", &["error"]),
