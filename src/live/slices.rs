@@ -85,7 +85,7 @@ impl Slices {
             late: 0,
             ahead: 0,
             changes: 0,
-            last_end_ms: i64::MIN,
+            last_end_ms: 0,
         }
     }
 
