@@ -36,6 +36,8 @@ pub(super) struct Nginx {
     late_ms: [f64; 2],
     /// Clients per second that are accepted and log nothing.
     silent: f64,
+    /// For so many seconds.
+    silent_seconds: u64,
     /// Seconds of load and seconds of a tenth of it, in turn; none: always the same.
     phases: Option<u64>,
     pids: Vec<u64>,
@@ -55,6 +57,7 @@ impl Default for Nginx {
             requests: [1, 10],
             late_ms: [0.2, 0.2],
             silent: 0.0,
+            silent_seconds: u64::MAX,
             phases: None,
             pids: vec![101, 102],
             peers: vec![scenarios::MIDDLING],
@@ -168,7 +171,9 @@ impl Run<'_> {
         match event {
             Event::Silent => {
                 self.drawn += 1;
-                self.after(now, self.nginx.silent, event);
+                if now.as_secs() < self.nginx.silent_seconds {
+                    self.after(now, self.nginx.silent, event);
+                }
             }
             Event::Accept => {
                 self.after(now, self.nginx.clients, event);

@@ -28,6 +28,11 @@ const CELLS: i64 = 8;
 /// The quietest part of the time is one of so many.
 const PARTS: usize = 8;
 
+/// Of new connections in the busiest part at least this share shows, and so many, or nothing is concluded from them. One
+/// in fifty shows where a connect takes 20 us.
+const LEAST_SHOWN: f64 = 0.02;
+const FEW: f64 = 10.0;
+
 /// What is known of silent clients.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Silent {
@@ -56,21 +61,36 @@ pub(super) fn silent(account: &Account) -> Silent {
         return Silent { most: MOST * seconds, per_second: None };
     };
     let (rate, error) = (LARGEST * share[0], LARGEST * error[0]);
-    let limit = if rate > SHOWN { quietest(&joined).max(MOST) } else { MOST };
+    let by_quietest = || by_quietest(&joined).map_or(f64::INFINITY, |most| most.max(MOST));
+    let limit = if rate > SHOWN { by_quietest() } else { MOST };
     let most = (rate + 2.0 * error).min(limit);
     let per_second = (rate - 3.0 * error > SHOWN).then_some(rate);
     Silent { most: most * seconds, per_second }
 }
 
-/// At most so many come per second in the quietest part of the time. What comes with time comes then too: where keepalive
+/// The most that come per second, by the quietest part of the time: what comes with time comes then too. Where keepalive
 /// was turned off in the middle of a log, the fit alone takes a part of the new connections for silent clients.
-fn quietest(rows: &[Row]) -> f64 {
+///
+/// Silent clients may also begin in the middle of a log. So this holds only where the new connections that show vary as
+/// the missing numbers do.
+fn by_quietest(rows: &[Row]) -> Option<f64> {
     let parts = rows.windows((rows.len() / PARTS).max(1)).map(|part| {
-        let seconds: f64 = part.iter().map(|row| row.seconds).sum();
-        let hidden: f64 = part.iter().map(|row| row.hidden).sum();
-        poisson_upper(to_count(hidden)) / seconds
+        part.iter().fold(Row::default(), |sum, row| Row {
+            seconds: sum.seconds + row.seconds,
+            undecided: sum.undecided + row.undecided,
+            hidden: sum.hidden + row.hidden,
+            visible: sum.visible + row.visible,
+        })
     });
-    parts.fold(f64::INFINITY, f64::min)
+    let parts: Vec<Row> = parts.collect();
+    let rate = |row: &&Row| row.hidden / row.seconds;
+    let quiet = parts.iter().min_by(|a, b| rate(a).total_cmp(&rate(b)))?;
+    let busy = parts.iter().max_by(|a, b| rate(a).total_cmp(&rate(b)))?;
+    let is_shown = count(busy.visible) >= (busy.hidden * LEAST_SHOWN).max(FEW);
+    let expected = count(busy.visible) * (quiet.hidden.max(0.0) / busy.hidden.max(1.0));
+    let is_alike = count(quiet.visible) <= poisson_upper(to_count(expected));
+    let most = poisson_upper(to_count(quiet.hidden)) / quiet.seconds;
+    (is_shown && is_alike).then_some(most)
 }
 
 /// Some stretches that follow one another.
@@ -79,6 +99,8 @@ struct Row {
     seconds: f64,
     undecided: u64,
     hidden: f64,
+    /// New connections that show.
+    visible: u64,
 }
 
 fn joined(stretches: &[Stretch], shortest: f64) -> Vec<Row> {
@@ -88,6 +110,7 @@ fn joined(stretches: &[Stretch], shortest: f64) -> Vec<Row> {
         row.seconds += stretch.seconds();
         row.undecided += stretch.started.undecided;
         row.hidden += stretch.hidden();
+        row.visible += stretch.started.new_certain;
         if row.seconds >= shortest {
             rows.push(std::mem::take(&mut row));
         }

@@ -19,7 +19,7 @@ use crate::cli::message::Messages;
 use crate::error::{Error, ErrorKind, Result};
 use crate::live::alert::{Alerts, Event, RuleSet, Rules};
 use crate::live::totals::Totals;
-use crate::pipeline::live::{Handed, Threads};
+use crate::pipeline::live::{Handed, Threads, Transport};
 use crate::render::live;
 use crate::summary::Merge;
 use crate::units;
@@ -49,6 +49,7 @@ pub(super) struct Coordinator {
     totals: Totals,
     windows: Windows,
     watched: Watched,
+    transports: BTreeMap<Arc<str>, Transport>,
     output: Output,
     publisher: Publisher,
     tell: Tell,
@@ -60,7 +61,6 @@ pub(super) struct Coordinator {
     save_every: Duration,
     least_save: Duration,
     trouble: Option<String>,
-    /// Lines ahead of the clock, at the last tick.
     ahead: u64,
     signals: Signals,
 }
@@ -105,6 +105,7 @@ impl Coordinator {
             state,
             windows,
             watched,
+            transports: BTreeMap::new(),
             // Last, as it takes the screen.
             output: Output::new(args.no_tui || once.is_some(), alerts_to_stdout)?,
             said: Said::default(),
@@ -228,6 +229,7 @@ impl Coordinator {
         for notice in threads.notices() {
             messages.note(&notice.to_string());
         }
+        self.transports = threads.transports();
         let handed = threads.hand_over();
         let announced = handed.iter().all(|handed| handed.announced);
         self.take(handed, now, messages, announced);
@@ -247,10 +249,10 @@ impl Coordinator {
             self.save(messages);
         }
         self.tell.release();
-        self.publish(threads, messages);
+        self.publish(messages);
         if is_shown {
             self.show_next = (self.show_next + self.every).max(Instant::now());
-            self.show(threads, messages);
+            self.show(messages);
         }
         self.output.goes_on()
     }
@@ -276,8 +278,8 @@ impl Coordinator {
                 }
             }
         }
-        self.watched.retain(&names);
         if announced {
+            self.watched.retain(&names, &self.transports);
             self.state.positions = positions;
         }
         self.state.slices.take(parts, now);
@@ -290,7 +292,7 @@ impl Coordinator {
 
     fn alert(&mut self, now: i64, messages: &Messages, is_last: bool) {
         let mut seen = self.windows.seen(self.rules.longest_grace(), is_last);
-        seen.sources = self.watched.seen(self.rules.lines.max(1));
+        seen.sources = self.watched.seen(self.rules.lines.max(1), &self.transports);
         for event in self.state.alerts.tick(&self.rules, &seen, now) {
             self.tell.event(&event, now, messages);
         }
@@ -301,7 +303,7 @@ impl Coordinator {
         }
     }
 
-    fn publish(&mut self, threads: &Threads, messages: &Messages) {
+    fn publish(&mut self, messages: &Messages) {
         let firing: Vec<Event> = self.state.alerts.firing().collect();
         let slices = &self.state.slices;
         let moment = Moment {
@@ -309,7 +311,7 @@ impl Coordinator {
             slices,
             totals: &self.totals,
             warmups: &self.state.warmups,
-            sources: self.watched.exposed(&threads.transports()),
+            sources: self.watched.exposed(&self.transports),
             firing: &firing,
             sinks: self.tell.counts(),
             trouble: self.trouble.clone(),
@@ -321,19 +323,18 @@ impl Coordinator {
         }
     }
 
-    fn show(&mut self, threads: &Threads, messages: &Messages) {
+    fn show(&mut self, messages: &Messages) {
         let window = &self.windows.first;
         let lines = units::lines(window.report.input.lines);
         let mut head = format!("keepwarm watch: last {}, {lines}", window.name);
         for other in &self.windows.others {
             let _ = write!(head, "; {} {}", other.name, live::rate(&other.report.total));
         }
-        let transports = threads.transports();
-        let lag: u64 = transports.values().filter_map(|transport| transport.lag).sum();
+        let lag: u64 = self.transports.values().filter_map(|transport| transport.lag).sum();
         if lag > 0 {
             let _ = write!(head, "; {} bytes behind", units::thousands(lag));
         }
-        let dropped: u64 = transports.values().map(|transport| transport.dropped).sum();
+        let dropped: u64 = self.transports.values().map(|transport| transport.dropped).sum();
         if dropped > 0 {
             let _ = write!(head, "; {} datagrams lost", units::thousands(dropped));
         }
@@ -352,7 +353,7 @@ impl Coordinator {
 
     fn save(&mut self, messages: &Messages) {
         let Some(path) = &self.settings.state else { return };
-        self.state.last_lines_ms = self.watched.last_lines_ms();
+        self.state.last_lines_ms = self.watched.last_lines_ms(&self.transports);
         let begin = Instant::now();
         let saved = state::save(path, &self.state);
         self.trouble = saved.err().map(|error| error.message().to_owned());

@@ -54,15 +54,28 @@ impl Watched {
         Watched(last_lines_ms.iter().filter(is_late).map(source).collect())
     }
 
-    /// Forgets the sources that were read and are not among these any more: they are gone.
-    pub(super) fn retain(&mut self, names: &BTreeSet<Arc<str>>) {
-        self.0.retain(|name, source| !source.is_read || names.contains(name));
+    /// Forgets the sources that were read and are not among these any more: they are gone. And those from before a restart
+    /// that nobody follows any more.
+    pub(super) fn retain(
+        &mut self,
+        names: &BTreeSet<Arc<str>>,
+        transports: &BTreeMap<Arc<str>, Transport>,
+    ) {
+        self.0.retain(|name, source| {
+            if source.is_read { names.contains(name) } else { transports.contains_key(name) }
+        });
     }
 
-    /// When the last line of each source came, in milliseconds since the epoch.
-    pub(super) fn last_lines_ms(&self) -> BTreeMap<String, i64> {
+    /// When the last line of each followed log came, in milliseconds since the epoch. What comes by syslog or a pipe while
+    /// nobody listens is lost, so that is no silence.
+    pub(super) fn last_lines_ms(
+        &self,
+        transports: &BTreeMap<Arc<str>, Transport>,
+    ) -> BTreeMap<String, i64> {
         let last = |(name, source): (&Arc<str>, &Source)| {
-            Some((name.to_string(), source.now.last_line_ms?))
+            let is_followed = transports.get(name).is_some_and(|transport| transport.lag.is_some());
+            let last = source.now.last_line_ms.filter(|_| is_followed && !source.now.is_other)?;
+            Some((name.to_string(), last))
         };
         self.0.iter().filter_map(last).collect()
     }
@@ -74,6 +87,10 @@ impl Watched {
         let last_line_ms = counts.last_line_ms.max(source.now.last_line_ms);
         source.now = SourceCounts { last_line_ms, ..counts };
         source.is_read = true;
+        if source.now.lines < source.base.0 {
+            // It was gone meanwhile.
+            (source.base, source.judged) = ((0, 0), (0, 0));
+        }
         source.now.first_malformed.clone().filter(|_| is_new)
     }
 
@@ -92,7 +109,16 @@ impl Watched {
 
     /// What alerts see, judging each source by its last `least` lines. Error logs, and logs that tell nothing of upstreams,
     /// are often silent. So is the log of a day that is over: of logs that differ in a date only the newest one is seen.
-    pub(super) fn seen(&mut self, least: u64) -> Vec<SeenSource> {
+    ///
+    /// Where bytes wait to be read there is no silence.
+    pub(super) fn seen(
+        &mut self,
+        least: u64,
+        transports: &BTreeMap<Arc<str>, Transport>,
+    ) -> Vec<SeenSource> {
+        let waits = |name: &str| {
+            transports.get(name).and_then(|transport| transport.lag).is_some_and(|lag| lag > 0)
+        };
         let mut newest: BTreeMap<String, (i64, Arc<str>)> = BTreeMap::new();
         for (name, source) in self.0.iter().filter(|(_, source)| !source.now.is_other) {
             let last = (source.now.last_line_ms.unwrap_or(i64::MIN), Arc::clone(name));
@@ -108,7 +134,7 @@ impl Watched {
             }
             SeenSource {
                 name: name.to_string(),
-                last_line_ms: source.now.last_line_ms,
+                last_line_ms: source.now.last_line_ms.filter(|_| !waits(name)),
                 lines: source.judged.0,
                 malformed: source.judged.1,
             }
@@ -162,19 +188,34 @@ mod tests {
         ] {
             watched.take(Arc::from(name), counts(ago_s, is_other));
         }
-        let seen: Vec<String> = watched.seen(100).into_iter().map(|source| source.name).collect();
+        let names = |seen: &[SeenSource]| -> Vec<String> {
+            seen.iter().map(|source| source.name.clone()).collect()
+        };
+        let followed: BTreeMap<Arc<str>, Transport> = watched
+            .0
+            .keys()
+            .map(|name| {
+                let lag = Some(u64::from(&**name == "/logs/site2.log"));
+                (Arc::clone(name), Transport { lag, ..Transport::default() })
+            })
+            .collect();
+        let seen = watched.seen(100, &followed);
         let expected = ["20261121/access.log", "access-2026-11-21.log", "site1.log", "site2.log"];
-        assert_eq!(seen, expected.map(|name| format!("/logs/{name}")));
-        let mut again = Watched::resume(&watched.last_lines_ms(), NOW);
-        let resumed = again.seen(100);
-        let last: Vec<Option<i64>> = resumed.iter().map(|source| source.last_line_ms).collect();
+        assert_eq!(names(&seen), expected.map(|name| format!("/logs/{name}")));
+        assert_eq!(seen[3].last_line_ms, None, "it is not read to its end");
+        let stored = watched.last_lines_ms(&followed);
+        assert!(!stored.contains_key("/logs/error.log"));
+        assert!(watched.last_lines_ms(&BTreeMap::new()).is_empty(), "pipes are not waited for");
+        let mut again = Watched::resume(&stored, NOW);
+        let last: Vec<_> = again.seen(100, &followed).iter().map(|of| of.last_line_ms).collect();
         assert!(last.contains(&Some(NOW - 90_000_000)), "site1: {last:?}");
         again.take(Arc::from("/logs/site1.log"), counts(0, false));
-        again.retain(&BTreeSet::new());
-        let left: Vec<String> = again.seen(100).into_iter().map(|source| source.name).collect();
+        again.retain(&BTreeSet::new(), &followed);
+        let left = names(&again.seen(100, &followed));
         assert!(!left.contains(&"/logs/site1.log".to_owned()), "it is gone");
         assert!(left.contains(&"/logs/site2.log".to_owned()), "it is not read yet");
-        let late = Watched::resume(&watched.last_lines_ms(), NOW + FORGOTTEN_MS - 1000);
-        assert_eq!(late.0.len(), 0, "a week later");
+        again.retain(&BTreeSet::new(), &BTreeMap::new());
+        assert!(again.0.is_empty(), "nobody follows it any more");
+        assert!(Watched::resume(&stored, NOW + FORGOTTEN_MS - 1000).0.is_empty(), "a week later");
     }
 }

@@ -192,7 +192,7 @@ impl Follower {
         }
         let earlier: BTreeSet<PathBuf> = by_path.keys().cloned().collect();
         for logs in follower.scan(&earlier)? {
-            let seen_before = logs.iter().any(|log| by_path.contains_key(&log.path));
+            let seen_before = logs.iter().any(|log| earlier.contains(&log.path));
             let at_end = !seen_before && !follower.options.from_beginning;
             for log in logs {
                 let known = by_path.remove(&log.path).unwrap_or_default();

@@ -188,7 +188,20 @@ fn other_numbers() -> Vec<(String, Files, Expected)> {
             (format!("{silent} silent clients a second, steady load"), one(steady.log()), Inside),
         ]
     });
-    apart.into_iter().chain(silent).collect()
+    let brief = (1..=6).map(|seed| {
+        let peers = vec![ON];
+        let nginx = Nginx {
+            seed,
+            seconds: 60,
+            clients: 2.0,
+            silent: 20.0,
+            silent_seconds: 25,
+            peers,
+            ..Nginx::default()
+        };
+        (format!("silent clients for a part of the time, seed {seed}"), one(nginx.log()), Inside)
+    });
+    apart.into_iter().chain(silent).chain(brief).collect()
 }
 
 /// The program's report on files of these lines.
