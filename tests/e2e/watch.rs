@@ -106,12 +106,20 @@ impl Front {
         for pid in &pids {
             signal(*pid, "STOP");
         }
+        // A signal takes a moment: what a worker writes in it would be lost too.
+        await_that("stopped workers", self, || pids.iter().all(|pid| is_stopped(*pid)));
         fs::copy(&self.log, self.rotated(1, "")).unwrap();
         fs::File::options().write(true).open(&self.log).unwrap().set_len(0).unwrap();
         for pid in &pids {
             signal(*pid, "CONT");
         }
     }
+}
+
+/// Is it stopped, or gone?
+fn is_stopped(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['T', 'Z']))
 }
 
 fn await_that(what: &str, front: &Front, mut seen: impl FnMut() -> bool) {
