@@ -51,6 +51,10 @@ pub struct Part {
 impl Part {
     pub(super) fn new(now_ms: i64, keep_ms: i64) -> Self {
         let most = usize::try_from((keep_ms + 2 * AHEAD_MS) / COARSE_MS).unwrap_or(usize::MAX);
+        Part::empty(now_ms, most)
+    }
+
+    fn empty(now_ms: i64, most: usize) -> Self {
         Part {
             now_ms,
             most,
@@ -73,17 +77,7 @@ impl Part {
     /// Hands over what was counted, and begins anew.
     #[must_use]
     pub fn hand_over(&mut self) -> Part {
-        let fresh = Part {
-            now_ms: self.now_ms,
-            most: self.most,
-            fine: BTreeMap::new(),
-            fine_from: i64::MIN,
-            coarse: BTreeMap::new(),
-            late: Summary::default(),
-            ahead: Summary::default(),
-            lines: LineCounts::default(),
-            events: Events::default(),
-        };
+        let fresh = Part::empty(self.now_ms, self.most);
         std::mem::replace(self, fresh)
     }
 

@@ -160,7 +160,6 @@ fn unfinished(line: &str, at: usize, expected: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notify::Untold;
     use crate::notify::event::tests::firing;
     use crate::notify::queue::Worker;
     use std::sync::Arc;
@@ -200,7 +199,7 @@ mod tests {
     /// Runs a command for one event; what it said, and what became of it.
     fn run(line: &str, most: Duration) -> (Vec<String>, u64) {
         let command = Command { most, ..Command::new(line).unwrap() };
-        let worker = Worker::start("exec".to_owned(), "x", command, &mut Untold::new()).unwrap();
+        let worker = Worker::start("exec".to_owned(), "x", command, Vec::new()).unwrap();
         worker.send(&Arc::new(firing("a")));
         let deadline = Instant::now() + Duration::from_secs(60);
         worker.begin_to_stop(deadline);

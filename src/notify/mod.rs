@@ -52,50 +52,75 @@ impl Target {
             Target::Webhook(_) => "webhook",
         }
     }
+
+    /// What it is stored as: the same whatever sinks stand before it. A URL may hold a secret, so it is not told itself.
+    fn key(&self) -> String {
+        let to = match self {
+            Target::JsonStdout => "-".to_owned(),
+            Target::JsonFile(path) => path.display().to_string(),
+            Target::Exec(to) | Target::Webhook(to) => to.clone(),
+        };
+        format!("{} {:08x}", self.kind(), crc32fast::hash(to.as_bytes()))
+    }
 }
 
-/// What is not delivered yet, by the name of the sink, in the order in which it happened.
+/// What is not delivered yet, by what the sink is stored as, in the order in which it happened.
 pub type Untold = BTreeMap<String, Vec<Arc<AlertEvent>>>;
 
 /// All sinks.
 #[derive(Debug, Default)]
 pub struct Notifier {
-    workers: Vec<Worker>,
+    /// By what they are stored as.
+    workers: Vec<(String, Worker)>,
     held: Vec<Arc<AlertEvent>>,
+    /// Events of sinks that there are no more, to be said.
+    gone: usize,
 }
 
 impl Notifier {
     /// Starts a sink for each target. It begins with what was not delivered before a restart, as [`Notifier::untold`] gave
-    /// it; what is for a sink that there is no more is let go.
+    /// it; what is for a sink that there is no more is let go, and said. A target that was named before is left out.
     ///
     /// # Errors
     /// `Usage` for a command or a URL that is none, `Io` for a file that can't be written or if no thread can be started.
     pub fn start(targets: &[Target], mut untold: Untold) -> Result<Notifier> {
-        let mut workers = Vec::new();
+        let mut workers: Vec<(String, Worker)> = Vec::new();
         let mut of_kind = BTreeMap::new();
         for target in targets {
+            let key = target.key();
+            if workers.iter().any(|(other, _)| *other == key) {
+                continue;
+            }
+            let before = untold.remove(&key).unwrap_or_default();
             let kind = target.kind();
             let number = of_kind.entry(kind).and_modify(|number| *number += 1).or_insert(1);
             let series = if *number == 1 { kind.to_owned() } else { format!("{kind} {number}") };
-            workers.push(match target {
-                Target::JsonStdout => Worker::start(series, "stdout", lines::Stdout, &mut untold)?,
+            let worker = match target {
+                Target::JsonStdout => Worker::start(series, "stdout", lines::Stdout, before)?,
                 Target::JsonFile(path) => {
                     let (name, file) = (path.display().to_string(), lines::File::new(path)?);
-                    Worker::start(series, &name, file, &mut untold)?
+                    Worker::start(series, &name, file, before)?
                 }
                 Target::Exec(line) => {
                     let command = command::Command::new(line)?;
                     let name = command.program().to_owned();
-                    Worker::start(series, &name, command, &mut untold)?
+                    Worker::start(series, &name, command, before)?
                 }
                 Target::Webhook(url) => {
                     let webhook = webhook::Webhook::new(url)?;
                     let name = webhook.origin().to_owned();
-                    Worker::start(series, &name, webhook, &mut untold)?
+                    Worker::start(series, &name, webhook, before)?
                 }
-            });
+            };
+            workers.push((key, worker));
         }
-        Ok(Notifier { workers, held: Vec::new() })
+        let gone = untold.values().map(Vec::len).sum();
+        Ok(Notifier { workers, held: Vec::new(), gone })
+    }
+
+    /// Is there something to be stored before it is released?
+    pub fn is_holding(&self) -> bool {
+        !self.held.is_empty()
     }
 
     /// Takes an event for all sinks, which get it when it is released.
@@ -106,35 +131,41 @@ impl Notifier {
     /// Hands what is held to all sinks. Never blocks.
     pub fn release(&mut self) {
         for event in self.held.drain(..) {
-            self.workers.iter().for_each(|worker| worker.send(&event));
+            self.workers.iter().for_each(|(_, worker)| worker.send(&event));
         }
     }
 
     /// What is not delivered, held or not; for [`Notifier::start`].
     pub fn untold(&self) -> Untold {
-        let of = |worker: &Worker| {
+        let of = |(key, worker): &(String, Worker)| {
             let all: Vec<_> = worker.pending().into_iter().chain(self.held.clone()).collect();
-            (!all.is_empty()).then(|| (worker.name().to_owned(), all))
+            (!all.is_empty()).then(|| (key.clone(), all))
         };
         self.workers.iter().filter_map(of).collect()
     }
 
     /// What went wrong, or right again, since this was asked last: warnings for the user, in one line each.
-    pub fn messages(&self) -> Vec<String> {
-        self.workers.iter().flat_map(Worker::messages).collect()
+    pub fn messages(&mut self) -> Vec<String> {
+        let gone = std::mem::take(&mut self.gone);
+        let gone = (gone > 0).then(|| {
+            format!(
+                "{gone} events of an earlier run are let go: nobody is told where they were for"
+            )
+        });
+        self.workers.iter().flat_map(|(_, worker)| worker.messages()).chain(gone).collect()
     }
 
     /// What became of the events; for [`crate::render::prometheus::Snapshot::sinks`].
     pub fn counts(&self) -> Vec<Sink<'_>> {
-        self.workers.iter().map(Worker::counts).collect()
+        self.workers.iter().map(|(_, worker)| worker.counts()).collect()
     }
 
     /// Tries what is still queued once more, then ends all sinks, within this time. Returns the last messages, with what
     /// was not delivered. A receiver that hangs is left behind: its thread ends with the process.
     pub fn stop(&self, within: Duration) -> Vec<String> {
         let deadline = Instant::now() + within;
-        self.workers.iter().for_each(|worker| worker.begin_to_stop(deadline));
-        self.workers.iter().flat_map(|worker| worker.stop(deadline)).collect()
+        self.workers.iter().for_each(|(_, worker)| worker.begin_to_stop(deadline));
+        self.workers.iter().flat_map(|(_, worker)| worker.stop(deadline)).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-use super::{AlertEvent, Untold};
+use super::AlertEvent;
 use crate::error::{Error, Result};
 use crate::render::prometheus::Sink;
 
@@ -166,15 +166,14 @@ impl std::fmt::Debug for Worker {
 }
 
 impl Worker {
-    /// Begins with what `untold` has for it. `to` is where it tells.
+    /// Begins with what was not delivered before. `to` is where it tells.
     pub(super) fn start(
         series: String,
         to: &str,
         sink: impl Deliver,
-        untold: &mut Untold,
+        before: Vec<Arc<AlertEvent>>,
     ) -> Result<Worker> {
         let name = format!("{series} {}", crate::render::printable(to));
-        let before = untold.remove(&name).unwrap_or_default();
         // What was stored is as little trusted as what is sent.
         let bounded = before.into_iter().map(|event| Arc::new(event.bounded()));
         let pending = bounded.take(MAX_QUEUED).map(Pending::new).collect();
@@ -185,10 +184,6 @@ impl Worker {
         let thread = Builder::new().name(series.clone()).spawn(run);
         thread.map_err(|error| Error::io(&series, &error))?;
         Ok(Worker { series, shared })
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.shared.name
     }
 
     /// What is not delivered yet.

@@ -76,7 +76,11 @@ fn what_is_not_delivered_is_so_after_a_restart_to_those_who_miss_it() {
     let stored = crate::summary::codec::encode(&before.untold()).unwrap();
     std::fs::remove_file(wait).unwrap();
     let after: Untold = crate::summary::codec::decode(&stored).unwrap();
-    assert_eq!(after.keys().collect::<Vec<_>>(), ["exec sh"]);
+    assert_eq!(after.keys().collect::<Vec<_>>(), [&targets[1].key()]);
+    let mut without = Notifier::start(&targets[..1], after.clone()).unwrap();
+    assert!(without.messages().join("").starts_with("2 events of an earlier run are let go"));
+    // Another one before it changes nothing.
+    let targets = [Target::Exec("true".to_owned()), targets[1].clone(), targets[0].clone()];
     assert_eq!(Notifier::start(&targets, after).unwrap().stop(LONG), Vec::<String>::new());
     let both = [firing("a"), firing("b")].map(|event| event.json() + "\n").concat();
     for path in [file, told] {

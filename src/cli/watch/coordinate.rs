@@ -146,11 +146,12 @@ impl Coordinator {
             if self.signals.read_again() {
                 self.read_again(messages);
             }
-            let goes_on = self.tick(threads, messages, ends)?;
-            if ends || !goes_on {
+            let goes_on = self.tick(threads, messages, ends);
+            if ends || goes_on != Ok(true) {
                 self.output.leave();
                 self.end_of_telling(threads, messages);
-                return self.end(threads, messages);
+                let exit = self.end(threads, messages)?;
+                return goes_on.map(|_| exit);
             }
         }
     }
@@ -188,17 +189,9 @@ impl Coordinator {
             self.tell.wait(|| self.signals.end());
         }
         self.tell.stop().iter().for_each(|text| messages.warning(text));
-        if self.is_untold_news() && self.saved.is_some() {
+        if self.saved.is_some() && self.tell.untold() != self.state.untold {
             self.save(messages);
         }
-    }
-
-    /// Takes what is not told into the state. True: it is something else than before.
-    fn is_untold_news(&mut self) -> bool {
-        let untold = self.tell.untold();
-        let is_news = untold != self.state.untold;
-        self.state.untold = untold;
-        is_news
     }
 
     /// How the run ends.
@@ -244,8 +237,8 @@ impl Coordinator {
             self.alert(now, messages, is_last);
         }
         let is_due = self.saved.is_none_or(|saved| saved.elapsed() >= self.save_every);
-        // What is to be told is stored first, and what is told at once after that.
-        if announced && (self.is_untold_news() || is_last || is_due) {
+        // What is to be told is stored first.
+        if announced && (self.tell.is_holding() || is_last || is_due) {
             self.save(messages);
         }
         self.tell.release();
@@ -353,6 +346,7 @@ impl Coordinator {
 
     fn save(&mut self, messages: &Messages) {
         let Some(path) = &self.settings.state else { return };
+        self.state.untold = self.tell.untold();
         self.state.last_lines_ms = self.watched.last_lines_ms(&self.transports);
         let begin = Instant::now();
         let saved = state::save(path, &self.state);

@@ -55,6 +55,11 @@ impl Tell {
         self.0.hold(&told(event, now_ms));
     }
 
+    /// Did something happen that is to be stored before it is let out?
+    pub(super) fn is_holding(&self) -> bool {
+        self.0.is_holding()
+    }
+
     /// Lets out what happened. What was stored before goes on as the same after a crash.
     pub(super) fn release(&mut self) {
         self.0.release();
@@ -66,7 +71,7 @@ impl Tell {
     }
 
     /// What went wrong with telling, since this was asked last.
-    pub(super) fn messages(&self) -> Vec<String> {
+    pub(super) fn messages(&mut self) -> Vec<String> {
         self.0.messages()
     }
 

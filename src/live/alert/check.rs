@@ -83,8 +83,10 @@ pub(super) struct Check {
     pub(super) recent: Option<Verdict>,
     /// A reload emptied the pools so many seconds ago, and they are not full yet.
     pub(super) warming_s: Option<u64>,
-    /// It must not fire now.
+    /// It must not fire now, as a warm-up takes no longer than it may.
     pub(super) is_muted: bool,
+    /// How long one may take, in seconds.
+    pub(super) grace_s: u64,
     /// How long it must last, in seconds.
     pub(super) for_s: u64,
     pub(super) low: f64,
@@ -94,8 +96,9 @@ pub(super) struct Check {
 
 impl Check {
     fn of(id: Id, verdict: Verdict, for_s: u64, value: f64, limit: f64) -> Self {
-        let (recent, warming_s, is_muted) = (None, None, false);
-        Check { id, verdict, recent, warming_s, is_muted, for_s, low: value, high: value, limit }
+        let (low, high) = (value, value);
+        let (recent, warming_s, is_muted, grace_s) = (None, None, false, 0);
+        Check { id, verdict, recent, warming_s, is_muted, grace_s, for_s, low, high, limit }
     }
 }
 
@@ -150,6 +153,7 @@ fn hit_rate(rules: &Rules, seen: &SeenUpstream, now_ms: i64) -> Check {
         recent,
         warming_s,
         is_muted: warming_s.is_some_and(|seconds| seconds < rules.warmup_grace),
+        grace_s: rules.warmup_grace,
         for_s: rules.for_s,
         low: low * 100.0,
         high: high * 100.0,

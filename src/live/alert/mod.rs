@@ -162,6 +162,8 @@ struct Waiting {
     is_warming: bool,
     /// The last seconds still hold a warm-up that is over, for so many milliseconds.
     echo_ms: i64,
+    /// For how long it was muted since it began to wait, in milliseconds.
+    muted_ms: i64,
     /// For how long nothing could be told, in milliseconds.
     unknown_ms: i64,
     low: f64,
@@ -240,7 +242,10 @@ impl Waiting {
                 self.window = Wait::default();
             }
         }
-        let is_muted = check.is_muted || self.echo_ms > 0;
+        // One reload after the other must not mute it for ever.
+        let is_muted = (check.is_muted || self.echo_ms > 0)
+            && self.muted_ms < ms(check.grace_s).saturating_add(ECHO_MS);
+        self.muted_ms += if is_muted { passed_ms } else { 0 };
         let for_ms = ms(check.for_s);
         if self.since_ms.is_some() {
             let good = self.window.step(Some(is_good), passed_ms);

@@ -108,6 +108,8 @@ fn a_warm_up_mutes_the_hit_rate_until_its_grace_is_over() {
     assert_eq!(told(&echo), "", "a window still holds the warm-up when that is over");
     let off = format!("90*5 {} 40*30", warming(0, 5, 40));
     assert_eq!(told(&off), "20 hit_rate+", "low for another reason");
+    let again = vec![warming(0, 12, 40); 5].join(" ");
+    assert_eq!(told(&format!("90*5 {again}")), "36 never_warmed+", "one reload after the other");
     let second = format!("40*15 {} 90*20", warming(0, 5, 40));
     assert_eq!(told(&second), "10 hit_rate+, 30 hit_rate-", "a reload ends no alert");
 }

@@ -1,7 +1,7 @@
 use super::*;
+use crate::notify::State;
 use crate::notify::event::tests::firing;
 use crate::notify::queue::{MAX_QUEUED, Patience, Worker};
-use crate::notify::{State, Untold};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ fn receiver(answers: Vec<String>) -> (String, Receiver<String>) {
 fn worker(url: &str, patience: Patience) -> Worker {
     let webhook = Webhook { patience: Some(patience), ..Webhook::new(url).unwrap() };
     let origin = webhook.origin().to_owned();
-    Worker::start("webhook".to_owned(), &origin, webhook, &mut Untold::new()).unwrap()
+    Worker::start("webhook".to_owned(), &origin, webhook, Vec::new()).unwrap()
 }
 
 fn stop(worker: &Worker, within: Duration) -> Vec<String> {
