@@ -236,3 +236,15 @@ proptest! {
         prop_assert_eq!(numbers, (0..world.written).collect::<Vec<u32>>());
     }
 }
+
+/// A rare one: what an empty file got after the last look is compressed, and then somebody starts anew.
+#[test]
+fn a_file_filled_and_compressed_while_nobody_looked_is_read() {
+    let mut world = World::new("access.log");
+    let before = [Event::Rename, Event::Reopen(true), Event::Write(true, 1), Event::Poll(0)];
+    let missed = [Event::Write(false, 1), Event::Reopen(false), Event::Gzip(1), Event::Restart];
+    before.into_iter().chain(missed).for_each(|event| world.happen(event));
+    while world.poll(usize::MAX) {}
+    let (lines, written) = (world.got.len(), world.written);
+    assert_eq!((lines, written), (2, 2), "{:?}", world.got);
+}

@@ -100,7 +100,9 @@ impl Positions {
             last.retain(|position| key(position) != key(&piece.position));
             last.push(piece.position.clone());
             if last.len() > MOST_FINISHED {
-                last.remove(0);
+                // Nothing was read of an empty one that could be read again.
+                let is_empty = |position: &Position| position.fingerprint.length == 0;
+                last.remove(last.iter().position(is_empty).unwrap_or(0));
             }
         } else {
             self.open.insert(piece.file, piece.position.clone());

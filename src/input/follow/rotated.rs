@@ -315,9 +315,15 @@ pub(super) fn unread(positions: &[(Known, Position)], mut candidates: Vec<Candid
         |index: &Option<usize>| index.is_some_and(|at| positions[at].1.fingerprint.length > 0);
     let newest_known = matched.iter().rposition(tells);
     let last_write = positions.iter().map(|(_, position)| position.modified).max();
-    let is_newer = |at: usize, candidate: &Candidate| match newest_known {
-        Some(known) => at > known,
-        None => last_write.is_some_and(|written| candidate.modified > written),
+    // A file that was empty may have been filled and compressed: nothing but its time tells it.
+    let filled = positions.iter().enumerate().filter(|(index, (known, position))| {
+        let was_empty = position.fingerprint.length == 0 && position.offset == 0;
+        *known == Known::Waiting && was_empty && !matched.contains(&Some(*index))
+    });
+    let filled = filled.map(|(_, (_, position))| position.modified).min();
+    let is_newer = |at: usize, candidate: &Candidate| {
+        let is_after = |written: Option<i64>| written.is_some_and(|at| candidate.modified > at);
+        is_after(filled) || newest_known.map_or_else(|| is_after(last_write), |known| at > known)
     };
     let mut files = Vec::new();
     for (at, candidate) in candidates.into_iter().enumerate() {
