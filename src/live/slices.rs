@@ -56,9 +56,18 @@ pub struct Slices {
 /// The sum of the closed slices of a window, kept from one look at it to the next.
 #[derive(Debug, Default)]
 pub struct Closed {
-    /// From when to when, and after how many changes.
-    of: Option<(i64, i64, u64)>,
-    sum: Summary,
+    /// From when, and after how many changes.
+    of: Option<(i64, u64)>,
+    /// Up to this moment, in milliseconds since the epoch.
+    to_ms: i64,
+    sum: Slice,
+}
+
+impl Closed {
+    /// Makes it small, where the next look is not soon.
+    pub fn pack(&mut self) {
+        self.sum.pack(i64::MAX);
+    }
 }
 
 /// A window of time and what was written in it.
@@ -193,21 +202,31 @@ impl Slices {
         let to_ms = self.end(now_ms);
         let from = to_ms.saturating_sub(span_ms.clamp(FINE_MS, self.keep_ms));
         let is_fine = from >= start_of(to_ms.saturating_sub(FINE_FOR_MS), COARSE_MS);
-        let from_ms = start_of(from, if is_fine { FINE_MS } else { COARSE_MS });
+        let from_ms = start_of(from, if is_fine { step(span_ms) } else { COARSE_MS });
         let open_from = closed_to(to_ms).max(from_ms);
-        let of = Some((from_ms, open_from, self.changes));
-        if closed.of != of {
-            *closed = Closed { of, sum: Summary::default() };
-            let slices = self.coarse.range(from_ms..open_from);
-            let slices = slices.chain(self.fine.range(from_ms..open_from));
-            slices.for_each(|(_, slice)| slice.add_to(&mut closed.sum));
+        let of = Some((from_ms, self.changes));
+        if closed.of != of || open_from < closed.to_ms {
+            *closed = Closed { of, to_ms: from_ms, sum: Slice::default() };
         }
-        let mut summary = closed.sum.clone();
+        if closed.to_ms < open_from {
+            let mut sum = std::mem::take(&mut closed.sum).into_summary();
+            let slices = self.coarse.range(closed.to_ms..open_from);
+            let slices = slices.chain(self.fine.range(closed.to_ms..open_from));
+            slices.for_each(|(_, slice)| slice.add_to(&mut sum));
+            (closed.sum, closed.to_ms) = (Slice::Open(sum, i64::MIN), open_from);
+        }
+        let mut summary = *closed.sum.clone().into_summary();
         summary.events.merge(self.events.clone());
         let open = self.coarse.range(open_from..).chain(self.fine.range(open_from..));
         open.for_each(|(_, slice)| slice.add_to(&mut summary));
         Window { from_ms, to_ms, summary }
     }
+}
+
+/// Fine windows begin at multiples of this many milliseconds, a twentieth of their length: with each beginning the sum of
+/// their slices is made anew, and long windows have many.
+fn step(span_ms: i64) -> i64 {
+    start_of(span_ms / 20, FINE_MS).clamp(FINE_MS, 3 * FINE_MS)
 }
 
 /// Where the slices end that hardly change any more, if the windows end at this moment; in milliseconds.

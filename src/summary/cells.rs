@@ -1,8 +1,8 @@
 //! Values over time in cells of equal width, as fine as fits and coarser by powers of two where it does not.
 
 use super::Merge;
-use super::codec::{ascends, is_time};
-use serde::{Deserialize, Serialize};
+use super::codec::{ascends, by_distance, is_time, to_indices};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// Cells of `UNIT_MS << scale` milliseconds, aligned to the epoch; only those with something in them.
@@ -15,17 +15,29 @@ use std::collections::BTreeMap;
 pub struct Cells<V, const UNIT_MS: i64, const MAX: usize> {
     scale: u32,
     /// In the order of time.
+    #[serde(serialize_with = "distances", bound(serialize = "V: Serialize"))]
     filled: Vec<(i64, V)>,
     /// The cell that is being filled, apart from the others: many lines in a row share theirs.
     last: Option<(i64, V)>,
 }
 
-/// The form in which they are stored.
+/// Merging makes room for cells in steps of so many.
+const ROOM: usize = 64;
+
+/// The form in which they are stored: each with the distance to the one before.
 #[derive(Deserialize)]
 struct Stored<V> {
     scale: u32,
     filled: Vec<(i64, V)>,
     last: Option<(i64, V)>,
+}
+
+#[expect(clippy::ptr_arg, reason = "what serde calls it with")]
+fn distances<S: Serializer, V: Serialize>(
+    filled: &Vec<(i64, V)>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    by_distance(filled.iter().map(|(index, cell)| (index, cell)), serializer)
 }
 
 /// The widest cells that are read back: 2^40 units.
@@ -36,7 +48,8 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> TryFrom<Stored<V>>
 {
     type Error = &'static str;
 
-    fn try_from(Stored { scale, filled, last }: Stored<V>) -> Result<Self, &'static str> {
+    fn try_from(Stored { scale, mut filled, last }: Stored<V>) -> Result<Self, &'static str> {
+        to_indices(&mut filled);
         let is_good = |(index, _): &(i64, V)| {
             let unit = 1i64.checked_shl(scale).unwrap_or(i64::MAX).saturating_mul(UNIT_MS);
             is_time(index.saturating_mul(unit))
@@ -117,8 +130,36 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
         });
     }
 
+    /// Takes in more cells of the same width. Both are in order, and mostly one follows on the other: what lies before the
+    /// first one that is new stays where it is.
+    fn unite(&mut self, more: Vec<(i64, V)>) {
+        let Some((first, _)) = more.first() else { return };
+        if self.filled.is_empty() {
+            self.filled = more;
+            return;
+        }
+        let place = self.filled.partition_point(|(index, _)| index < first);
+        // Room as needed, not twice as much: sums are made of many parts, and kept.
+        let most = (self.filled.len() + more.len()).next_multiple_of(ROOM);
+        self.filled.reserve_exact(most - self.filled.len());
+        let mut mine = self.filled.split_off(place).into_iter().peekable();
+        for (index, mut cell) in more {
+            while let Some(before) = mine.next_if(|(at, _)| *at < index) {
+                self.filled.push(before);
+            }
+            if let Some((_, own)) = mine.next_if(|(at, _)| *at == index) {
+                cell.merge(own);
+            }
+            self.filled.push((index, cell));
+        }
+        self.filled.extend(mine);
+    }
+
     /// How often the width was doubled.
     pub fn scale(&self) -> u32 {
+        if self.last.is_none() {
+            return self.scale;
+        }
         let mut settled = self.clone();
         settled.settle();
         settled.scale
@@ -184,10 +225,7 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Merge for Cells<V, 
         let scale = self.scale.max(other.scale);
         self.coarsen(scale);
         other.coarsen(scale);
-        // Both are in order: a merge of two lists, not a search per cell.
-        self.filled.append(&mut other.filled);
-        self.filled.sort_by_key(|(index, _)| *index);
-        self.unite_equals();
+        self.unite(other.filled);
         self.fit();
     }
 }

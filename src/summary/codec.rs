@@ -11,14 +11,14 @@
 //! and lengths allocate no more than a multiple of the input's size.
 
 use crate::error::{Error, ErrorKind, Result};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
 
 /// What such bytes begin with.
 const MAGIC: &[u8; 4] = b"kwsm";
 
 /// To be raised when anything that is stored changes its form.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 
 /// Bytes before the body.
 const HEAD: usize = 4 + 2 + 8 + 4;
@@ -79,6 +79,29 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(wrong(format!("damaged: {} bytes too many", rest.len()))),
         Err(error) => Err(wrong(format!("damaged: {error}"))),
+    }
+}
+
+/// Stores values in the order of their indices, each with the distance to the one before: times since the epoch are long
+/// and differ by little.
+pub(super) fn by_distance<'a, S: Serializer, V: Serialize + 'a>(
+    all: impl ExactSizeIterator<Item = (&'a i64, &'a V)>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    let mut before = 0;
+    serializer.collect_seq(all.map(|(index, value)| {
+        let distance = index.wrapping_sub(before);
+        before = *index;
+        (distance, value)
+    }))
+}
+
+/// Indices again out of distances, in place.
+pub(super) fn to_indices<V>(stored: &mut [(i64, V)]) {
+    let mut before = 0i64;
+    for (index, _) in stored {
+        before = before.wrapping_add(*index);
+        *index = before;
     }
 }
 

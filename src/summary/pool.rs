@@ -4,9 +4,9 @@
 //! at a time, also over HTTP/2 and gRPC. So a worker opened at least as many connections to a peer as it ever had
 //! attempts in flight there.
 
-use super::codec::ascends;
+use super::codec::{ascends, by_distance, to_indices};
 use super::{Merge, Span};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -209,6 +209,19 @@ struct Change {
     new: u64,
 }
 
+/// Cells `1 << by` times as wide, in order; there may be some in which nothing changes.
+fn coarser(cells: BTreeMap<i64, Change>, by: u32) -> impl Iterator<Item = (i64, Change)> {
+    let mut cells = cells.into_iter().map(move |(index, change)| (index >> by, change)).peekable();
+    std::iter::from_fn(move || {
+        let (index, mut change) = cells.next()?;
+        while let Some((_, more)) = cells.next_if(|(next, _)| *next == index) {
+            change.net += more.net;
+            change.new += more.new;
+        }
+        Some((index, change))
+    })
+}
+
 /// Attempts of one worker at one peer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "StoredPool")]
@@ -224,10 +237,18 @@ pub struct Pool {
     /// Cells of `1 << scale` milliseconds, of which `span` covers no more than [`MAX_CELLS`].
     scale: u32,
     /// Those in which something changed.
+    #[serde(serialize_with = "distances")]
     cells: BTreeMap<i64, Change>,
 }
 
-/// The form in which a pool is stored.
+fn distances<S: Serializer>(
+    cells: &BTreeMap<i64, Change>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    by_distance(cells.iter(), serializer)
+}
+
+/// The form in which a pool is stored: each cell with the distance to the one before.
 #[derive(Deserialize)]
 struct StoredPool {
     starts: Span,
@@ -235,7 +256,7 @@ struct StoredPool {
     new_certain: u64,
     span: Span,
     scale: u32,
-    cells: BTreeMap<i64, Change>,
+    cells: Vec<(i64, Change)>,
 }
 
 /// No cell changes by more: it would take years.
@@ -245,21 +266,24 @@ impl TryFrom<StoredPool> for Pool {
     type Error = &'static str;
 
     fn try_from(stored: StoredPool) -> Result<Self, &'static str> {
-        let StoredPool { starts, connected, new_certain, span, scale, cells } = stored;
+        let StoredPool { starts, connected, new_certain, span, scale, mut cells } = stored;
+        to_indices(&mut cells);
         let wrong = "attempts in flight";
         let (from, to) = match span.get() {
             Some((from, to)) if scale < i64::BITS => (from >> scale, to >> scale),
             None if scale == 0 && cells.is_empty() => (0, 0),
             _ => return Err(wrong),
         };
-        let new = cells.values().try_fold(0u64, |sum, cell| sum.checked_add(cell.new));
+        let new = cells.iter().try_fold(0u64, |sum, (_, cell)| sum.checked_add(cell.new));
         if to - from >= MAX_CELLS
-            || !cells.keys().all(|index| (from..=to).contains(index))
-            || !cells.values().all(|cell| cell.net.unsigned_abs() <= MAX_CHANGE)
+            || !ascends(cells.iter().map(|(index, _)| index))
+            || !cells.iter().all(|(index, _)| (from..=to).contains(index))
+            || !cells.iter().all(|(_, cell)| cell.net.unsigned_abs() <= MAX_CHANGE)
             || new.is_none_or(|new| new > new_certain)
         {
             return Err(wrong);
         }
+        let cells = cells.into_iter().collect();
         Ok(Pool { starts, connected, new_certain, span, scale, cells })
     }
 }
@@ -308,9 +332,8 @@ impl Pool {
             return;
         }
         self.scale = scale;
-        for (index, change) in std::mem::take(&mut self.cells) {
-            self.change(index >> by, change);
-        }
+        let cells = std::mem::take(&mut self.cells);
+        self.cells = coarser(cells, by).filter(|(_, cell)| *cell != Change::default()).collect();
     }
 
     /// Adds to a cell, and drops it where nothing is left, so that the same attempts always leave the same cells.
@@ -338,14 +361,12 @@ impl Pool {
 }
 
 impl Merge for Pool {
-    fn merge(&mut self, mut other: Self) {
+    fn merge(&mut self, other: Self) {
         self.starts.merge(other.starts);
         self.connected += other.connected;
         self.new_certain += other.new_certain;
-        let scale = self.scale.max(other.scale);
-        self.coarsen(scale);
-        other.coarsen(scale);
-        for (index, change) in other.cells {
+        self.coarsen(self.scale.max(other.scale));
+        for (index, change) in coarser(other.cells, self.scale - other.scale) {
             self.change(index, change);
         }
         if let Some((from, to)) = other.span.get() {

@@ -108,6 +108,7 @@ impl Windows {
             let due = window.looked_ms.saturating_add(window.span_ms / LOOKS);
             if is_last || now >= due || now < window.looked_ms {
                 window.look(slices, now, policy);
+                window.closed.pack();
             }
         }
     }

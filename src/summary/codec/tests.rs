@@ -132,7 +132,7 @@ fn each_way_to_be_wrong_has_its_words() {
     for (bytes, expected) in [
         (Vec::new(), "expected what keepwarm stored, found something else"),
         (with(0, b'K'), "expected what keepwarm stored, found something else"),
-        (with(4, 9), "expected version 2 of what is stored, found 9"),
+        (with(4, 9), "expected version 3 of what is stored, found 9"),
         (good[..HEAD].to_vec(), "cut: expected 1 bytes, found 0"),
         (with(HEAD, 8), "damaged: the checksum does not fit"),
         (encode(&(7u64, 8u64)).unwrap(), "damaged: 1 bytes too many"),
