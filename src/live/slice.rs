@@ -26,6 +26,12 @@ impl Default for Slice {
 }
 
 impl Slice {
+    /// A packed copy of a summary. One of more than [`codec::MAX_BYTES`] is a copy only.
+    pub(super) fn packed(summary: &Summary) -> Self {
+        let open = |_| Slice::Open(Box::new(summary.clone()), i64::MIN);
+        packed(summary).map_or_else(open, Slice::Packed)
+    }
+
     /// Takes in more, at this moment in milliseconds since the epoch.
     pub(super) fn add(&mut self, more: Summary, now_ms: i64) {
         let mut summary = std::mem::take(self).into_summary();
@@ -35,10 +41,18 @@ impl Slice {
 
     /// Adds itself to a sum.
     pub(super) fn add_to(&self, sum: &mut Summary) {
-        sum.merge(match self {
+        match self {
+            Slice::Open(summary, _) => sum.merge_copy(summary),
+            Slice::Packed(bytes) => sum.merge(unpacked(bytes)),
+        }
+    }
+
+    /// A copy of the summary.
+    pub(super) fn to_summary(&self) -> Summary {
+        match self {
             Slice::Open(summary, _) => (**summary).clone(),
             Slice::Packed(bytes) => unpacked(bytes),
-        });
+        }
     }
 
     /// The summary itself.

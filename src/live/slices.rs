@@ -18,10 +18,10 @@ use std::collections::BTreeMap;
 const PACKED_AFTER_MS: i64 = 90_000;
 
 /// So are those to which nothing was added for so long, in milliseconds.
-const QUIET_MS: i64 = 10_000;
+const QUIET_MS: i64 = 3_000;
 
 /// Slices that begin so long before the end of the windows hardly change any more, in milliseconds.
-const CLOSED_AFTER_MS: i64 = 15_000;
+const CLOSED_AFTER_MS: i64 = 10_000;
 
 /// The longest window, in milliseconds: six hours.
 pub const MAX_WINDOW_MS: i64 = 6 * 3_600_000;
@@ -53,7 +53,8 @@ pub struct Slices {
     last_end_ms: i64,
 }
 
-/// The sum of the closed slices of a window, kept from one look at it to the next.
+/// The sum of the closed slices of a window, kept from one look at it to the next; packed, as windows are many and it may
+/// be large.
 #[derive(Debug, Default)]
 pub struct Closed {
     /// From when, and after how many changes.
@@ -61,13 +62,6 @@ pub struct Closed {
     /// Up to this moment, in milliseconds since the epoch.
     to_ms: i64,
     sum: Slice,
-}
-
-impl Closed {
-    /// Makes it small, where the next look is not soon.
-    pub fn pack(&mut self) {
-        self.sum.pack(i64::MAX);
-    }
 }
 
 /// A window of time and what was written in it.
@@ -206,16 +200,19 @@ impl Slices {
         let open_from = closed_to(to_ms).max(from_ms);
         let of = Some((from_ms, self.changes));
         if closed.of != of || open_from < closed.to_ms {
-            *closed = Closed { of, to_ms: from_ms, sum: Slice::default() };
+            (closed.of, closed.to_ms, closed.sum) = (of, from_ms, Slice::default());
         }
-        if closed.to_ms < open_from {
+        let mut summary = if closed.to_ms < open_from {
             let mut sum = std::mem::take(&mut closed.sum).into_summary();
             let slices = self.coarse.range(closed.to_ms..open_from);
             let slices = slices.chain(self.fine.range(closed.to_ms..open_from));
             slices.for_each(|(_, slice)| slice.add_to(&mut sum));
-            (closed.sum, closed.to_ms) = (Slice::Open(sum, i64::MIN), open_from);
-        }
-        let mut summary = *closed.sum.clone().into_summary();
+            closed.sum = Slice::packed(&sum);
+            closed.to_ms = open_from;
+            *sum
+        } else {
+            closed.sum.to_summary()
+        };
         summary.events.merge(self.events.clone());
         let open = self.coarse.range(open_from..).chain(self.fine.range(open_from..));
         open.for_each(|(_, slice)| slice.add_to(&mut summary));

@@ -21,9 +21,6 @@ pub struct Cells<V, const UNIT_MS: i64, const MAX: usize> {
     last: Option<(i64, V)>,
 }
 
-/// Merging makes room for cells in steps of so many.
-const ROOM: usize = 64;
-
 /// The form in which they are stored: each with the distance to the one before.
 #[derive(Deserialize)]
 struct Stored<V> {
@@ -130,27 +127,31 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
         });
     }
 
-    /// Takes in more cells of the same width. Both are in order, and mostly one follows on the other: what lies before the
-    /// first one that is new stays where it is.
-    fn unite(&mut self, more: Vec<(i64, V)>) {
-        let Some((first, _)) = more.first() else { return };
-        if self.filled.is_empty() {
+    /// Takes in more cells, of which `1 << by` make one of these. Both are in order, and mostly one follows on the other:
+    /// what lies before the first one that is new stays where it is.
+    fn unite(&mut self, more: Vec<(i64, V)>, by: u32) {
+        if self.filled.is_empty() && by == 0 {
             self.filled = more;
             return;
         }
-        let place = self.filled.partition_point(|(index, _)| index < first);
-        // Room as needed, not twice as much: sums are made of many parts, and kept.
-        let most = (self.filled.len() + more.len()).next_multiple_of(ROOM);
-        self.filled.reserve_exact(most - self.filled.len());
+        let Some(first) = more.first().map(|(index, _)| index >> by) else { return };
+        let last = more.last().map_or(first, |(index, _)| index >> by);
+        let place = self.filled.partition_point(|(index, _)| *index < first);
+        let mine_last = self.filled.last().map(|(index, _)| *index);
         let mut mine = self.filled.split_off(place).into_iter().peekable();
-        for (index, mut cell) in more {
-            while let Some(before) = mine.next_if(|(at, _)| *at < index) {
+        // Room as needed, not twice as much: sums are made of many parts, and kept.
+        let last = mine_last.map_or(last, |mine| last.max(mine));
+        let most = usize::try_from(last - first).map_or(usize::MAX, |cells| cells + 1);
+        self.filled.reserve_exact(most.min(mine.len() + more.len()));
+        for (index, cell) in more {
+            let index = index >> by;
+            while let Some(before) = mine.next_if(|(at, _)| *at <= index) {
                 self.filled.push(before);
             }
-            if let Some((_, own)) = mine.next_if(|(at, _)| *at == index) {
-                cell.merge(own);
+            match self.filled.last_mut() {
+                Some((at, own)) if *at == index => own.merge(cell),
+                _ => self.filled.push((index, cell)),
             }
-            self.filled.push((index, cell));
         }
         self.filled.extend(mine);
     }
@@ -222,11 +223,13 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Merge for Cells<V, 
     fn merge(&mut self, mut other: Self) {
         self.settle();
         other.settle();
-        let scale = self.scale.max(other.scale);
-        self.coarsen(scale);
-        other.coarsen(scale);
-        self.unite(other.filled);
+        self.coarsen(self.scale.max(other.scale));
+        self.unite(other.filled, self.scale - other.scale);
         self.fit();
+        // Once they are coarser they take half the room.
+        if self.filled.capacity() > 2 * self.filled.len() {
+            self.filled.shrink_to_fit();
+        }
     }
 }
 

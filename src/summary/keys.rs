@@ -239,6 +239,19 @@ impl<V: Merge> Keys<V> {
     }
 }
 
+impl<V: Merge + Clone> Keys<V> {
+    /// Merges a copy of others, one value at a time.
+    pub fn merge_copy(&mut self, other: &Self) {
+        self.lower_limit(other.limit);
+        if let Some(theirs) = &other.others {
+            self.others.get_or_insert_with(Box::default).merge((**theirs).clone());
+        }
+        for (key, value) in &other.entries {
+            self.entry(key.as_key()).merge(value.clone());
+        }
+    }
+}
+
 impl<V: Merge> Merge for Keys<V> {
     fn merge(&mut self, other: Self) {
         self.lower_limit(other.limit);

@@ -156,6 +156,23 @@ impl Summary {
         !self.is_coarse
     }
 
+    /// Merges a copy of another summary, which takes less memory than to copy it as a whole.
+    pub fn merge_copy(&mut self, other: &Summary) {
+        self.peers.merge_copy(&other.peers);
+        self.merge(Summary {
+            lines: other.lines,
+            span: other.span,
+            peers: Keys::default(),
+            serials: other.serials.clone(),
+            events: other.events.clone(),
+            is_coarse: other.is_coarse,
+            workers: other.workers.clone(),
+            bursts: other.bursts.clone(),
+            begun: other.begun.clone(),
+            refusals: other.refusals.clone(),
+        });
+    }
+
     /// The entry of a peer in its group (an upstream's name, or a value of `--by`).
     #[inline]
     pub fn peer(&mut self, key: Key<'_>) -> &mut PeerSummary {

@@ -8,7 +8,7 @@ use crate::summary::Summary;
 use std::sync::Arc;
 
 /// A window is looked at this many times while it passes, but each second at most.
-const LOOKS: i64 = 150;
+const LOOKS: i64 = 75;
 
 /// Warm-ups are those of a window so many times as long as they may take: what was before shows what is usual.
 const BEFORE: i64 = 4;
@@ -108,7 +108,6 @@ impl Windows {
             let due = window.looked_ms.saturating_add(window.span_ms / LOOKS);
             if is_last || now >= due || now < window.looked_ms {
                 window.look(slices, now, policy);
-                window.closed.pack();
             }
         }
     }
