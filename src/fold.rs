@@ -189,6 +189,9 @@ impl Reader {
     /// When the line was written; none where the format does not tell. A JSON line may hold the most exact time empty.
     #[inline]
     fn time<'a>(&mut self, fields: &Fields<'a>) -> Result<Option<i64>, Reject<'a>> {
+        if let Some(ms) = fields.number(Field::Msec).filter(|ms| *ms > 0) {
+            return Ok(i64::try_from(ms).ok());
+        }
         let told = |field| fields.get(field).filter(|text| !matches!(*text, b"" | b"-"));
         let (text, ms) = if let Some(text) = told(Field::Msec) {
             (text, msec(text))

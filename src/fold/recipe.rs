@@ -144,14 +144,20 @@ impl Recipe {
     }
 
     /// Did the request begin in a span that is left out?
+    #[inline]
     pub(super) fn is_excluded(&self, fields: &Fields<'_>, ms: Option<i64>) -> bool {
-        let Some(ms) = ms.filter(|_| !self.choice.excluded.is_empty()) else { return false };
+        !self.choice.excluded.is_empty() && ms.is_some_and(|ms| self.excludes(fields, ms))
+    }
+
+    #[cold]
+    fn excludes(&self, fields: &Fields<'_>, ms: i64) -> bool {
         let begun = request(fields, Some(ms)).map_or(ms, |request| request.start);
         let at = self.choice.excluded.partition_point(|(_, to)| *to <= begun);
         self.choice.excluded.get(at).is_some_and(|(from, _)| *from <= begun)
     }
 
     /// Did the values of a line lie within the wanted span? Lines without a time do only when none was asked for.
+    #[inline]
     pub(super) fn is_wanted(&self, ms: Option<i64>) -> bool {
         let Choice { since, until, .. } = self.choice;
         match ms {

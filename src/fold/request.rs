@@ -2,7 +2,7 @@
 
 use crate::log_format::variable::Field;
 use crate::record::attempt::{Attempt, Outcome};
-use crate::record::number::{integer, millis};
+use crate::record::number::{integer_of, millis, millis_of};
 use crate::summary::burst::{Begun, Burst, Bursts, Count, Refusals, Refused, peer_bit};
 use crate::summary::early::Beginning;
 use crate::summary::pool::{Flight, SLACK_MS, Worker};
@@ -24,24 +24,24 @@ pub(super) struct Request {
 #[inline]
 pub(super) fn request(fields: &Fields<'_>, ms: Option<i64>) -> Option<Request> {
     let end = ms?;
-    let start = end - i64::from(millis(fields.get(Field::RequestTime)?)?);
-    Some(Request { pid: fields.get(Field::Pid).and_then(integer), start, end })
+    let start = end - i64::from(millis_of(fields, Field::RequestTime)?);
+    Some(Request { pid: integer_of(fields, Field::Pid), start, end })
 }
 
 /// The same of a log without `$request_time`: all that is known is that the request was there when the line was written.
 #[inline]
 pub(super) fn line_alone(fields: &Fields<'_>, ms: Option<i64>) -> Option<Request> {
     let end = ms?;
-    Some(Request { pid: fields.get(Field::Pid).and_then(integer), start: end, end })
+    Some(Request { pid: integer_of(fields, Field::Pid), start: end, end })
 }
 
 impl Request {
     /// Its part in the account of serial numbers; none where the line lacks the number.
     #[inline]
     pub(super) fn seen(self, fields: &Fields<'_>) -> Option<Seen> {
-        let serial = integer(fields.get(Field::Connection)?)?;
-        let request = fields.get(Field::ConnectionRequests).and_then(integer);
-        let age = fields.get(Field::ConnectionTime).and_then(millis);
+        let serial = integer_of(fields, Field::Connection)?;
+        let request = integer_of(fields, Field::ConnectionRequests);
+        let age = millis_of(fields, Field::ConnectionTime);
         let accepted_ms = match (age, request) {
             (Some(age), _) => Some(self.end - i64::from(age)),
             (None, Some(1) | None) => Some(self.start),
@@ -55,10 +55,10 @@ impl Request {
     /// later than the sum of those before it may an attempt have begun. Below 0 the clocks disagree.
     #[inline]
     pub(super) fn gap(self, fields: &Fields<'_>) -> i64 {
-        let list = fields.get(Field::ResponseTime).unwrap_or_default();
-        let attempts_ms = match millis(list) {
+        let attempts_ms = match millis_of(fields, Field::ResponseTime) {
             Some(ms) => i64::from(ms),
             None => {
+                let list = fields.get(Field::ResponseTime).unwrap_or_default();
                 list.split(|byte| b", :".contains(byte)).filter_map(millis).map(i64::from).sum()
             }
         };
@@ -102,7 +102,7 @@ impl<'a> Living<'a> {
     #[inline]
     pub(super) fn line(self, fields: &Fields<'_>, seen: Option<Seen>) {
         let Request { start, end, .. } = self.line;
-        let number = |field| fields.get(field).and_then(integer);
+        let number = |field| integer_of(fields, field);
         let (serial, request) = match seen {
             Some(seen) => (Some(seen.serial), seen.request),
             None => (number(Field::Connection), number(Field::ConnectionRequests)),

@@ -95,7 +95,7 @@ impl Field {
     ];
 
     /// Position in arrays of [`Field::COUNT`] elements.
-    pub fn index(self) -> usize {
+    pub const fn index(self) -> usize {
         self as usize
     }
 

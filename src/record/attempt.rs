@@ -7,7 +7,7 @@
 use super::Reject;
 use super::number::{integer, millis};
 use crate::log_format::variable::Field;
-use crate::tokenizer::Fields;
+use crate::tokenizer::{Fields, Wanted, holds, is_word};
 
 /// What an attempt's own slots prove about its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,16 @@ pub fn attempts<'a>(
     fields: &Fields<'a>,
     mut each: impl FnMut(Attempt<'a>),
 ) -> Result<usize, Reject<'a>> {
+    if let Some(attempt) = of_numbers(fields) {
+        each(attempt);
+        return Ok(1);
+    }
+    slowly(fields, &mut each)
+}
+
+/// The same for lines of any kind.
+#[cold]
+fn slowly<'a>(fields: &Fields<'a>, each: &mut dyn FnMut(Attempt<'a>)) -> Result<usize, Reject<'a>> {
     let lists: Slots<'a> = LISTS.map(|field| fields.get(field));
     let Some(main) = lists.iter().copied().flatten().next() else { return Ok(0) };
     if is_absent(lists) {
@@ -82,6 +92,40 @@ pub fn attempts<'a>(
     // Once to see that all of it is good, and once more to count it.
     several(lists, |_| ())?;
     several(lists, each)
+}
+
+/// The attempt of a line that has one, and all that is known of it, as nearly always: each list is a single number.
+#[inline]
+fn of_numbers<'a>(fields: &Fields<'a>) -> Option<Attempt<'a>> {
+    const NUMBERS: Wanted = Wanted::new(&[
+        Field::ConnectTime,
+        Field::HeaderTime,
+        Field::ResponseTime,
+        Field::UpstreamStatus,
+        Field::BytesReceived,
+        Field::BytesSent,
+    ]);
+    let addr = fields.get(Field::Addr).filter(|addr| addr.len() > 1 && !holds(addr, b' '))?;
+    let time = |field| fields.number(field).and_then(|ms| u32::try_from(ms).ok());
+    let connect = time(Field::ConnectTime);
+    let bytes_sent = fields.number(Field::BytesSent);
+    // Without connect times other values tell whether there was a connection.
+    let is_told = connect.is_some() || is_address(addr) && bytes_sent != Some(0);
+    if !fields.are_numbers(&NUMBERS) || !is_told {
+        return None;
+    }
+    let is_upgraded = fields.number(Field::UpstreamStatus) == Some(101);
+    Some(Attempt {
+        addr,
+        last_pass: true,
+        outcome: if connect.unwrap_or(0) == 0 { Outcome::Undecided } else { Outcome::New },
+        // A header came, or the log does not tell.
+        stale: false,
+        connect_ms: connect,
+        header_ms: time(Field::HeaderTime),
+        response_ms: time(Field::ResponseTime).filter(|_| !is_upgraded),
+        bytes_sent,
+    })
 }
 
 /// Did the request go to no upstream? Then all lists are a lone `-`, or empty. The address decides where it is logged,
@@ -224,6 +268,10 @@ fn attempt<'a>(slots: &Slots<'a>, last_pass: bool) -> Result<Attempt<'a>, Reject
 /// Is it a peer's address, and not an upstream's name? nginx logs `ip:port`, `[ip6]:port` or `unix:path`
 /// (`ngx_sock_ntop`); with no live upstream it logs the upstream's name. An empty one was not logged.
 pub fn is_address(addr: &[u8]) -> bool {
+    let port = addr.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    if port > 0 && addr[..addr.len() - port].ends_with(b":") && is_word(addr) {
+        return true;
+    }
     let is_word = addr.iter().all(|byte| *byte > b' ' && *byte != b'"');
     addr.is_empty()
         || addr.starts_with(b"unix:")

@@ -1,5 +1,23 @@
 //! Numbers as nginx prints them: integers, and seconds with three digits behind the dot. No floating point.
 
+use crate::log_format::variable::Field;
+use crate::tokenizer::{Fields, eight_digits};
+
+/// The value of a field that is one whole number.
+#[inline]
+pub fn integer_of(fields: &Fields<'_>, field: Field) -> Option<u64> {
+    fields.number(field).or_else(|| integer(fields.get(field)?))
+}
+
+/// The value of a field that is one time, in milliseconds.
+#[inline]
+pub fn millis_of(fields: &Fields<'_>, field: Field) -> Option<u32> {
+    match fields.number(field) {
+        Some(number) => u32::try_from(number).ok(),
+        None => millis(fields.get(field)?),
+    }
+}
+
 /// `0.123` -> 123. Milliseconds are cut, not rounded, behind the third digit; nginx prints exactly three
 /// (`%T.%03M`), other writers fewer or more. None if it is no number; more than 49 days count as 49 days.
 #[inline]
@@ -22,7 +40,8 @@ pub fn millis_wide(text: &[u8]) -> Option<i64> {
     {
         let digit = |byte: &u8| i64::from(*byte - b'0');
         let low = digit(d) * 10_000 + digit(e) * 1000 + digit(a) * 100 + digit(b) * 10 + digit(c);
-        return eight_digits(eight).map(|high| i64::from(high) * 100_000 + low);
+        let high = eight_digits(eight).and_then(|high| i64::try_from(high).ok());
+        return high.map(|high| high * 100_000 + low);
     }
     millis_long(text)
 }
@@ -56,22 +75,6 @@ pub fn integer(text: &[u8]) -> Option<u64> {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         sum.checked_mul(10)?.checked_add(digit)
     })
-}
-
-/// Eight digits at once: their pairs, then pairs of these, are added up in the lanes of one register.
-#[inline]
-fn eight_digits(text: [u8; 8]) -> Option<u32> {
-    let text = u64::from_le_bytes(text);
-    let digits = text.wrapping_sub(0x3030_3030_3030_3030);
-    // A byte below `0` borrows and one above `9` carries into its upper half.
-    let all_digits =
-        (digits | digits.wrapping_add(0x0606_0606_0606_0606)) & 0xf0f0_f0f0_f0f0_f0f0 == 0;
-    if !all_digits {
-        return None;
-    }
-    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    u32::try_from((fours.wrapping_mul(10_000) + (fours >> 32)) & 0xffff_ffff).ok()
 }
 
 #[cfg(test)]

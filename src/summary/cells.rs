@@ -21,6 +21,9 @@ pub struct Cells<V, const UNIT_MS: i64, const MAX: usize> {
     last: Option<(i64, V)>,
 }
 
+/// So many cells from the end are looked at one by one.
+const CLOSE: usize = 8;
+
 /// The form in which they are stored: each with the distance to the one before.
 #[derive(Deserialize)]
 struct Stored<V> {
@@ -69,11 +72,27 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
         let index = ms.div_euclid(UNIT_MS) >> self.scale;
         match &mut self.last {
             Some((last, cell)) if *last == index => cell.merge(what),
-            _ => {
-                self.settle();
-                // Settling may have coarsened the scale.
-                self.last = Some((ms.div_euclid(UNIT_MS) >> self.scale, what));
+            _ => match self.filled.last_mut() {
+                // Times waver where cells meet.
+                Some((before, cell)) if *before == index => cell.merge(what),
+                _ => self.begin(ms, index, what),
+            },
+        }
+    }
+
+    /// Goes on with another cell, that of this moment and index.
+    fn begin(&mut self, ms: i64, index: i64, what: V) {
+        let Some((before, cell)) = self.last.replace((index, what)) else { return };
+        match self.filled.last() {
+            Some((newest, _)) if *newest >= before || self.filled.len() >= MAX => {
+                self.add(before, cell);
+                self.fit();
+                if let Some((last, _)) = &mut self.last {
+                    // That may have coarsened the scale.
+                    *last = ms.div_euclid(UNIT_MS) >> self.scale;
+                }
             }
+            _ => self.filled.push((before, cell)),
         }
     }
 
@@ -87,10 +106,11 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
 
     /// Lines come nearly in order, so the place is at the end or close to it.
     fn add(&mut self, index: i64, cell: V) {
-        let place = match self.filled.last() {
-            Some((last, _)) if *last > index => self.filled.partition_point(|(at, _)| *at < index),
-            Some((last, _)) if *last == index => self.filled.len() - 1,
-            _ => self.filled.len(),
+        let is_before = |(at, _): &(i64, V)| *at < index;
+        let newest = &self.filled[self.filled.len().saturating_sub(CLOSE)..];
+        let place = match newest.iter().rposition(is_before) {
+            Some(before) => self.filled.len() - newest.len() + before + 1,
+            None => self.filled.partition_point(is_before),
         };
         match self.filled.get_mut(place) {
             Some((at, own)) if *at == index => own.merge(cell),

@@ -1,6 +1,7 @@
 //! A table by group and peer, bounded without preferring what came first.
 
 use super::Merge;
+use super::near::{self, Near, is_same};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
 use std::hash::BuildHasher;
@@ -31,17 +32,16 @@ impl OwnedKey {
     fn as_key(&self) -> Key<'_> {
         Key { group: self.group.as_deref(), peer: &self.peer }
     }
-}
 
-/// Places for keys that were found lately.
-const NEAR: usize = 64;
-
-/// The place of a key: peers differ in the last bytes of their address or port.
-#[inline]
-fn near(peer: &[u8]) -> usize {
-    let end = peer.last_chunk::<4>().map_or(0, |end| u32::from_le_bytes(*end));
-    // Fibonacci hashing: the upper bits of the product depend on all of them.
-    (end.wrapping_mul(0x9e37_79b9) >> (32 - NEAR.ilog2())) as usize
+    #[inline]
+    fn is(&self, key: Key<'_>) -> bool {
+        let group = match (&self.group, key.group) {
+            (Some(own), Some(group)) => is_same(own, group),
+            (None, None) => true,
+            _ => false,
+        };
+        group && is_same(&self.peer, key.peer)
+    }
 }
 
 /// Group, peer and value.
@@ -60,12 +60,9 @@ pub struct Keys<V> {
     #[serde(skip)]
     hasher: DefaultHashBuilder,
     entries: Vec<(OwnedKey, V)>,
-    /// The last entry used: consecutive attempts often share their peer.
+    /// Where a key was found, by its peer: a few dozen peers take turns, and hashing each costs more.
     #[serde(skip)]
-    last: usize,
-    /// Where a key was found, by a few of its bytes: a few dozen peers take turns, and hashing each costs more.
-    #[serde(skip)]
-    near: [usize; NEAR],
+    near: Near<64>,
     /// Keys whose fixed hash is not below this belong to the others.
     limit: u64,
     others: Option<Box<V>>,
@@ -106,8 +103,7 @@ impl<V> Default for Keys<V> {
             index: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             entries: Vec::new(),
-            last: 0,
-            near: [0; NEAR],
+            near: Near::default(),
             limit: u64::MAX,
             others: None,
         }
@@ -119,29 +115,17 @@ impl<V: Merge> Keys<V> {
     #[inline]
     pub fn entry(&mut self, key: Key<'_>) -> &mut V {
         let key = Key { group: key.group.map(cut), peer: cut(key.peer) };
-        let found = match self.entries.get(self.last) {
-            Some((last, _)) if last.as_key() == key => Some(self.last),
-            _ => self.find(key),
-        };
-        match found {
+        let hash = near::of_text(key.peer);
+        let at = self.near.get(hash);
+        if self.entries.get(at).is_some_and(|(own, _)| own.is(key)) {
+            return &mut self.entries[at].1;
+        }
+        match self.look_up(key) {
             Some(at) => {
-                self.last = at;
+                self.near.set(hash, at);
                 &mut self.entries[at].1
             }
             None => self.insert(key),
-        }
-    }
-
-    #[inline]
-    fn find(&mut self, key: Key<'_>) -> Option<usize> {
-        let near = near(key.peer);
-        match self.entries.get(self.near[near]) {
-            Some((own, _)) if own.as_key() == key => Some(self.near[near]),
-            _ => {
-                let found = self.look_up(key)?;
-                self.near[near] = found;
-                Some(found)
-            }
         }
     }
 
@@ -165,7 +149,6 @@ impl<V: Merge> Keys<V> {
         self.entries.push((owned, V::default()));
         let (hasher, entries) = (&self.hasher, &self.entries);
         self.index.insert_unique(hash, at, |&at| hasher.hash_one(entries[at].0.as_key()));
-        self.last = at;
         &mut self.entries[at].1
     }
 
@@ -193,7 +176,6 @@ impl<V: Merge> Keys<V> {
                 self.others.get_or_insert_with(Box::default).merge(value);
             }
         }
-        self.last = 0;
         self.index.clear();
         let (hasher, entries) = (&self.hasher, &self.entries);
         for at in 0..entries.len() {

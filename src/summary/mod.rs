@@ -13,6 +13,7 @@ pub mod early;
 pub mod events;
 pub mod keys;
 pub mod latency;
+mod near;
 pub mod peer;
 pub mod pool;
 pub mod serial_set;

@@ -5,6 +5,7 @@
 //! attempts in flight there.
 
 use super::codec::{ascends, by_distance, to_indices};
+use super::near::Near;
 use super::{Merge, Span};
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -65,7 +66,8 @@ impl Worker {
 #[derive(Debug, Clone, Default)]
 pub struct Recent {
     workers: Vec<Worker>,
-    last: usize,
+    /// Where one was found, by its number.
+    near: Near<16>,
 }
 
 /// Most workers that are remembered.
@@ -75,10 +77,13 @@ impl Recent {
     /// A worker of a log.
     #[inline]
     pub fn of(&mut self, log: &Arc<str>, pid: Option<u64>) -> &Worker {
-        if !self.workers.get(self.last).is_some_and(|last| last.is(log, pid)) {
-            self.last = self.find(log, pid);
+        let number = pid.unwrap_or(0);
+        let mut at = self.near.get(number);
+        if !self.workers.get(at).is_some_and(|worker| worker.is(log, pid)) {
+            at = self.find(log, pid);
+            self.near.set(number, at);
         }
-        &self.workers[self.last]
+        &self.workers[at]
     }
 
     fn find(&mut self, log: &Arc<str>, pid: Option<u64>) -> usize {
@@ -99,9 +104,9 @@ impl Recent {
 pub struct Pools {
     /// In the order of the workers' hashes.
     workers: Vec<(Worker, Pool)>,
-    /// The last one used.
+    /// Where one was found, by its hash.
     #[serde(skip)]
-    last: usize,
+    near: Near<16>,
     /// Workers whose hash is not below this are not kept.
     limit: u64,
 }
@@ -122,13 +127,13 @@ impl TryFrom<StoredPools> for Pools {
         if workers.len() > MAX_WORKERS || !are_below || !in_order {
             return Err("pools in order");
         }
-        Ok(Pools { workers, last: 0, limit })
+        Ok(Pools { workers, near: Near::default(), limit })
     }
 }
 
 impl Default for Pools {
     fn default() -> Self {
-        Pools { workers: Vec::new(), last: 0, limit: u64::MAX }
+        Pools { workers: Vec::new(), near: Near::default(), limit: u64::MAX }
     }
 }
 
@@ -136,11 +141,12 @@ impl Pools {
     /// The pool of a worker; none if it is not kept.
     #[inline]
     pub fn of(&mut self, worker: &Worker) -> Option<&mut Pool> {
-        let is_last = self.workers.get(self.last).is_some_and(|(last, _)| last.hash == worker.hash);
-        if !is_last {
-            self.last = self.find(worker)?;
+        let mut at = self.near.get(worker.hash);
+        if self.workers.get(at).is_none_or(|(other, _)| other.hash != worker.hash) {
+            at = self.find(worker)?;
+            self.near.set(worker.hash, at);
         }
-        self.workers.get_mut(self.last).map(|(_, pool)| pool)
+        self.workers.get_mut(at).map(|(_, pool)| pool)
     }
 
     fn find(&mut self, worker: &Worker) -> Option<usize> {

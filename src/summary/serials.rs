@@ -7,6 +7,7 @@
 
 use super::Merge;
 use super::cells::Cells;
+use super::near::Near;
 pub use super::serial_set::{SerialSet, Union};
 use hashbrown::{DefaultHashBuilder, HashMap};
 use serde::{Deserialize, Serialize};
@@ -172,9 +173,6 @@ impl<T: Ord + Copy + Default> Merge for Smallest<T> {
     }
 }
 
-/// Workers that are looked for one by one before the index is asked.
-const FEW_WORKERS: usize = 16;
-
 /// Most workers. nginx has some dozens, times its reloads; a log with more has something else in `$pid`. Then nothing is
 /// kept: whether there are too many depends on the set of workers alone, so any order and split ends the same.
 const MAX_WORKERS: usize = 2000;
@@ -186,8 +184,9 @@ pub struct Serials {
     #[serde(skip)]
     index: HashMap<(Arc<str>, Option<u64>), usize, DefaultHashBuilder>,
     counters: Vec<(Arc<str>, Option<u64>, Counter)>,
+    /// Where one was found, by its `$pid`.
     #[serde(skip)]
-    last: usize,
+    near: Near<16>,
     overflown: bool,
 }
 
@@ -223,17 +222,19 @@ impl Serials {
         if self.overflown {
             return None;
         }
-        let is_last = self
-            .counters
-            .get(self.last)
-            .is_some_and(|(name, last, _)| *last == pid && (Arc::ptr_eq(name, log) || name == log));
-        if !is_last {
-            self.last = self.find(log, pid);
+        let number = pid.unwrap_or(0);
+        let mut at = self.near.get(number);
+        let is_it = |(name, own, _): &(Arc<str>, Option<u64>, Counter)| {
+            *own == pid && (Arc::ptr_eq(name, log) || name == log)
+        };
+        if !self.counters.get(at).is_some_and(is_it) {
+            at = self.find(log, pid);
+            self.near.set(number, at);
         }
         if self.counters.len() > MAX_WORKERS {
             self.overflow();
         }
-        self.counters.get_mut(self.last).map(|(_, _, counter)| counter)
+        self.counters.get_mut(at).map(|(_, _, counter)| counter)
     }
 
     #[cold]
@@ -242,13 +243,6 @@ impl Serials {
     }
 
     fn find(&mut self, log: &Arc<str>, pid: Option<u64>) -> usize {
-        // A few workers take turns: looking at their numbers is quicker than hashing the log's name.
-        let near = self.counters.iter().take(FEW_WORKERS);
-        if let Some(at) =
-            near.clone().position(|(name, own, _)| *own == pid && Arc::ptr_eq(name, log))
-        {
-            return at;
-        }
         let counters = &mut self.counters;
         *self.index.entry((Arc::clone(log), pid)).or_insert_with(|| {
             counters.push((Arc::clone(log), pid, Counter::default()));

@@ -2,6 +2,7 @@
 
 use super::Merge;
 use super::codec::ascends;
+use super::near::Near;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -29,12 +30,22 @@ impl Merge for Sent {
 
 /// Connected attempts by `$upstream_bytes_sent`. With too many sizes nothing is kept: whether there are too many depends
 /// on the set of sizes alone, so any order and split ends the same.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(try_from = "Stored")]
 pub struct Sizes {
     /// In the order of the sizes.
     sizes: Vec<(u64, Sent)>,
     too_many: bool,
+    /// Where a size was found.
+    #[serde(skip)]
+    near: Near<64>,
+}
+
+/// Equal contents: where what was found can't be seen from outside.
+impl PartialEq for Sizes {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.sizes, self.too_many) == (&other.sizes, other.too_many)
+    }
 }
 
 /// The form in which they are stored.
@@ -53,7 +64,7 @@ impl TryFrom<Stored> for Sizes {
         if sizes.len() > most || !is_small || !ascends(sizes.iter().map(|(bytes, _)| bytes)) {
             return Err("sizes in order");
         }
-        Ok(Sizes { sizes, too_many })
+        Ok(Sizes { sizes, too_many, near: Near::default() })
     }
 }
 
@@ -64,8 +75,20 @@ impl Sizes {
         if self.too_many || bytes > MAX_BYTES {
             return;
         }
+        let near = self.near.get(bytes);
+        if let Some((_, own)) = self.sizes.get_mut(near).filter(|(size, _)| *size == bytes) {
+            own.merge(sent);
+            return;
+        }
+        self.add(bytes, sent);
+    }
+
+    fn add(&mut self, bytes: u64, sent: Sent) {
         match self.sizes.binary_search_by_key(&bytes, |&(size, _)| size) {
-            Ok(at) => self.sizes[at].1.merge(sent),
+            Ok(at) => {
+                self.near.set(bytes, at);
+                self.sizes[at].1.merge(sent);
+            }
             Err(at) if self.sizes.len() < MAX_SIZES => self.sizes.insert(at, (bytes, sent)),
             Err(_) => {
                 self.sizes = Vec::new();

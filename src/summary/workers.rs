@@ -3,6 +3,7 @@
 //! Workers are told by `$pid`. A reload replaces all of them and a crash one, and what comes new has empty pools.
 
 use super::early::Early;
+use super::near::Near;
 use super::pool::Worker;
 use super::serials::Smallest;
 use super::{Merge, Span};
@@ -88,9 +89,9 @@ pub struct Workers {
     #[serde(skip)]
     index: HashTable<usize>,
     lives: Vec<(Worker, Life)>,
-    /// The last one used.
+    /// Where one was found, by its hash.
     #[serde(skip)]
-    last: usize,
+    near: Near<16>,
     /// Workers whose hash is not below this are not kept.
     limit: u64,
     /// Those whose hash is not below this keep no first moments.
@@ -140,7 +141,7 @@ impl Default for Workers {
         Workers {
             index: HashTable::new(),
             lives: Vec::new(),
-            last: 0,
+            near: Near::default(),
             limit: u64::MAX,
             early_limit: u64::MAX,
             early: 0,
@@ -152,16 +153,18 @@ impl Workers {
     /// The life of a worker; none if it is not kept.
     #[inline]
     pub fn of(&mut self, worker: &Worker) -> Option<&mut Life> {
-        let is_last = self.lives.get(self.last).is_some_and(|(last, _)| last.hash == worker.hash);
-        if !is_last {
-            let workers = &self.lives;
-            let found = self.index.find(worker.hash, |&at| workers[at].0.hash == worker.hash);
-            self.last = match found {
-                Some(&at) => at,
-                None => self.insert(worker)?,
-            };
+        let mut at = self.near.get(worker.hash);
+        if self.lives.get(at).is_none_or(|(other, _)| other.hash != worker.hash) {
+            at = self.find(worker)?;
+            self.near.set(worker.hash, at);
         }
-        self.lives.get_mut(self.last).map(|(_, life)| life)
+        self.lives.get_mut(at).map(|(_, life)| life)
+    }
+
+    fn find(&mut self, worker: &Worker) -> Option<usize> {
+        let workers = &self.lives;
+        let found = self.index.find(worker.hash, |&at| workers[at].0.hash == worker.hash);
+        found.copied().or_else(|| self.insert(worker))
     }
 
     /// Does this worker keep its first moments?
@@ -214,7 +217,6 @@ impl Workers {
         }
         self.limit = limit;
         self.lives.retain(|(worker, _)| worker.hash < limit);
-        self.last = 0;
         self.index.clear();
         let workers = &self.lives;
         for at in 0..workers.len() {

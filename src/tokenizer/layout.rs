@@ -1,6 +1,6 @@
 //! A format as both engines use it: literals and values in turn.
 
-use super::{Wanted, near};
+use super::Wanted;
 use crate::log_format::variable::{Field, Shape, shape_of};
 use crate::log_format::{Escape, LogFormat, Piece};
 
@@ -120,19 +120,9 @@ pub(super) fn find_seal(seal: u8, line: &[u8], from: usize) -> Option<usize> {
     }
 }
 
-/// The last place of a quote before `to`, which may not lie behind the line, that is not escaped.
-pub(super) fn rfind_quote(line: &[u8], to: usize) -> Option<usize> {
-    let mut to = to;
-    loop {
-        to = near::rfind(b'"', line, to)?;
-        if !is_escaped(line, 0, to) {
-            return Some(to);
-        }
-    }
-}
-
+/// Does an odd number of backslashes stand before this place, none of them before `from`?
 #[inline]
-fn is_escaped(line: &[u8], from: usize, at: usize) -> bool {
+pub(super) fn is_escaped(line: &[u8], from: usize, at: usize) -> bool {
     at > from
         && line[at - 1] == b'\\'
         && line[from..at].iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
@@ -147,7 +137,6 @@ mod tests {
         assert_eq!(find_seal(b'"', br#"a\"b\\"c"#, 0), Some(6));
         assert_eq!(find_seal(b'"', br#"a\"b"#, 0), None);
         assert_eq!(find_seal(b'\t', b"ab\tc", 1), Some(2));
-        assert_eq!(rfind_quote(br#"x"a\"b"#, 6), Some(1));
     }
 
     #[test]

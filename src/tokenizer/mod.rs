@@ -10,6 +10,7 @@
 //! Where the first try fails the slow and obvious engine ([`mod@reference`]) decides, which is also the oracle of the
 //! tests; a JSON line whose keys come in another order is read by its keys ([`json`]).
 
+mod digits;
 pub mod json;
 mod layout;
 mod near;
@@ -21,8 +22,10 @@ mod shapes;
 use crate::error::excerpt;
 use crate::log_format::LogFormat;
 use crate::log_format::variable::{Field, Shape};
+pub(crate) use digits::eight_digits;
 use json::JsonKeys;
 pub use layout::Layout;
+pub(crate) use near::{holds, is_word};
 pub use shapes::longest as longest_value;
 use std::fmt;
 
@@ -35,8 +38,12 @@ pub struct Wanted {
 
 impl Wanted {
     /// These fields.
-    pub fn new(fields: &[Field]) -> Self {
-        let bits = fields.iter().fold(0, |bits, field| bits | 1 << field.index());
+    pub const fn new(fields: &[Field]) -> Self {
+        let (mut bits, mut at) = (0, 0);
+        while at < fields.len() {
+            bits |= 1 << fields[at].index();
+            at += 1;
+        }
         Wanted { bits, group: None }
     }
 
@@ -58,25 +65,67 @@ impl Wanted {
 }
 
 /// The values of one line, as logged: escapes are not undone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Fields<'a> {
     values: [Option<&'a [u8]>; Field::COUNT],
+    /// What was read as a number on the way, by the bits of `numbered`.
+    numbers: [u64; Field::COUNT],
+    /// Bits of the fields that have a value.
+    present: u32,
+    numbered: u32,
 }
 
 impl<'a> Fields<'a> {
     /// No value at all.
-    pub const EMPTY: Fields<'a> = Fields { values: [None; Field::COUNT] };
+    pub const EMPTY: Fields<'a> = Fields {
+        values: [None; Field::COUNT],
+        numbers: [0; Field::COUNT],
+        present: 0,
+        numbered: 0,
+    };
 
     /// The value of a field; none where the format does not log it or nobody asked for it.
+    #[inline]
     pub fn get(&self, field: Field) -> Option<&'a [u8]> {
         self.values[field.index()]
     }
 
+    /// The value of a field that is a single number, times in milliseconds. None also where it was not read so: see
+    /// [`crate::record::number`] for all that can be.
+    #[inline]
+    pub fn number(&self, field: Field) -> Option<u64> {
+        (self.numbered & 1 << field.index() != 0).then(|| self.numbers[field.index()])
+    }
+
+    /// Were all of these that have a value read as a number?
+    #[inline]
+    pub fn are_numbers(&self, fields: &Wanted) -> bool {
+        self.present & fields.bits & !self.numbered == 0
+    }
+
     /// Sets a value. The first variable of a line that fills a field counts.
+    #[inline]
     pub(crate) fn set(&mut self, field: Field, value: &'a [u8]) {
         self.values[field.index()] = Some(value);
+        self.present |= 1 << field.index();
+    }
+
+    /// Notes what the value of a field was read as.
+    #[inline]
+    fn set_number(&mut self, field: Field, number: u64) {
+        self.numbers[field.index()] = number;
+        self.numbered |= 1 << field.index();
     }
 }
+
+/// Equal values: how they were read can't be seen from outside.
+impl PartialEq for Fields<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.values == other.values
+    }
+}
+
+impl Eq for Fields<'_> {}
 
 /// What a line should have held at some column.
 #[derive(Debug, Clone, PartialEq, Eq)]

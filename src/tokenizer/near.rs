@@ -36,38 +36,68 @@ pub(super) fn find(byte: u8, line: &[u8], from: usize) -> Option<usize> {
     memchr(byte, &line[at..]).map(|found| at + found)
 }
 
-/// How many bytes from the start are digits.
-#[inline]
-pub(super) fn digits(text: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(chunk) = text[at..].first_chunk::<8>() {
-        let others = not_digits(u64::from_le_bytes(*chunk));
-        if others != 0 {
-            return at + others.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    at + text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count()
-}
-
-/// The top bit of each byte of `word` that is no digit, exact up to the first one.
-#[inline]
-pub(super) fn not_digits(word: u64) -> u64 {
-    const TOP: u64 = 0x8080_8080_8080_8080;
-    // Digits are 0x30 to 0x39: with 0x46 added they stay below 0x80, and 0x3a and above do not; with 0x30 taken away
-    // from 0x80 and more, those below 0x30 lose their top bit. Bytes that have it already are no digits either.
-    let low = word & !TOP;
-    let above = low + 0x4646_4646_4646_4646;
-    let below = !((low | TOP) - 0x3030_3030_3030_3030);
-    (word | above | below) & TOP
-}
-
 /// The top bit of each byte of `word` that equals `byte`. Exact: no carry goes from one byte to the next.
 #[inline]
-fn equal_bytes(word: u64, byte: u8) -> u64 {
+pub(super) fn equal_bytes(word: u64, byte: u8) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     let differs = word ^ (u64::from(byte) * 0x0101_0101_0101_0101);
     !(((differs & LOW) + LOW) | differs | LOW)
+}
+
+/// Is this byte in a text, which is most often short?
+#[inline]
+pub(crate) fn holds(text: &[u8], byte: u8) -> bool {
+    match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        (Some(first), Some(last)) if text.len() <= 16 => {
+            let [first, last] =
+                [*first, *last].map(|part| equal_bytes(u64::from_le_bytes(part), byte));
+            first | last != 0
+        }
+        (None, _) => text.contains(&byte),
+        _ => memchr(byte, text).is_some(),
+    }
+}
+
+/// Are all bytes from `at` to `end` at least `least`, which is at most 0x80, and none a quote? False also where that is
+/// not quickly seen.
+#[inline]
+pub(super) fn is_plain(line: &[u8], at: usize, end: usize, least: u8) -> bool {
+    let many = end.wrapping_sub(at);
+    many <= 24
+        && (0..many.div_ceil(8)).all(|part| {
+            let Some(chunk) = line.get(at + 8 * part..).and_then(<[u8]>::first_chunk) else {
+                return false;
+            };
+            let word = u64::from_le_bytes(*chunk);
+            let odd = below(word, least) | equal_bytes(word, b'"');
+            // What stands behind the end does not count.
+            let kept = (many - 8 * part).min(8);
+            odd << (64 - 8 * kept) == 0
+        })
+}
+
+/// The top bit of each byte that is below `least`, which is at most 0x80.
+#[inline]
+fn below(word: u64, least: u8) -> u64 {
+    const TOP: u64 = 0x8080_8080_8080_8080;
+    // A byte below 0x80 with the top bit put in keeps it when `least` is taken away, unless it was less.
+    !((word | TOP) - u64::from(least) * 0x0101_0101_0101_0101) & !word & TOP
+}
+
+/// Is it a word without blanks, control bytes, quotes and commas, as a single address is? False also where that is not
+/// quickly seen.
+#[inline]
+pub(crate) fn is_word(text: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) else {
+        return false;
+    };
+    let odd = |part: &[u8; 8]| {
+        let word = u64::from_le_bytes(*part);
+        below(word, b' ' + 1) | equal_bytes(word, b'"') | equal_bytes(word, b',')
+    };
+    text.len() <= 24
+        && odd(first) | odd(last) == 0
+        && text.get(8..16).and_then(<[u8]>::first_chunk).is_none_or(|middle| odd(middle) == 0)
 }
 
 /// A literal of a format, ready to be compared.
@@ -112,6 +142,13 @@ impl Literal {
         }
     }
 
+    /// What stands in front of it, if `text` ends with it.
+    #[inline]
+    pub(super) fn strip_end<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
+        let front = text.len().checked_sub(self.bytes.len())?;
+        if self.ends(text) { text.get(..front) } else { None }
+    }
+
     /// Does `text` end with it?
     #[inline]
     pub(super) fn ends(&self, text: &[u8]) -> bool {
@@ -146,18 +183,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn digits_are_counted_up_to_any_other_byte() {
-        for byte in 0..=255u8 {
-            for at in 0..20 {
-                let mut text = *b"12345678901234567890";
-                text[at] = byte;
-                let plain = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-                assert_eq!(digits(&text), plain, "{byte} at {at}");
-            }
-        }
-    }
-
     proptest! {
         #[test]
         fn near_searches_find_what_plain_ones_find(
@@ -170,6 +195,16 @@ mod tests {
             prop_assert_eq!(rfind(byte, &text, end), plain);
             let next = text[end..].iter().position(|&other| other == byte).map(|found| end + found);
             prop_assert_eq!(find(byte, &text, end), next);
+            let is_odd = |byte: &u8| *byte <= b' ' || *byte == b'"' || *byte == b',';
+            let is_word = (8..=24).contains(&end) && !text[..end].iter().any(is_odd);
+            prop_assert_eq!(super::is_word(&text[..end]), is_word);
+            for (from, least) in (0..=end).flat_map(|from| [(from, 0x20), (from, 0x21)]) {
+                let is_good = !text[from..end].iter().any(|byte| *byte < least || *byte == b'"');
+                let chunks = (end - from).next_multiple_of(8);
+                let is_quick = end - from <= 24 && text.len() >= from + chunks;
+                prop_assert_eq!(is_plain(&text, from, end, least), is_good && is_quick);
+            }
+            prop_assert_eq!(holds(&text[..end], byte), text[..end].contains(&byte));
             let literal = Literal::new(&text[end..]);
             prop_assert!(literal.ends(&text) && literal.starts(&text[end..]));
             prop_assert_eq!(literal.ends(&text[..end]), text[..end].ends_with(&text[end..]));

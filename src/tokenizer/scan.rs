@@ -7,11 +7,12 @@
 //! reference decides.
 
 use super::Fields;
-use super::layout::{Layout, Leg, find_seal, rfind_quote};
+use super::digits::{self, Number};
+use super::layout::{Layout, Leg, is_escaped};
 use super::near::{self, Literal};
 use super::shapes::longest;
-use crate::log_format::variable::Shape;
-use memchr::{memchr, memmem};
+use crate::log_format::variable::{Field, Shape};
+use memchr::memchr;
 
 /// How to find the end of a value from its start.
 #[derive(Debug, Clone)]
@@ -20,8 +21,11 @@ enum Forward {
     Seal(u8),
     /// At the next such byte, with which the literal starts.
     Byte(u8),
-    /// At the next place of the literal.
-    Literal(Box<memmem::Finder<'static>>),
+    /// At the next place of the literal, which starts with this byte.
+    Literal(u8),
+    /// At the next such byte, if a single number or address stands before it, and else as far as the value's grammar goes.
+    Number(Shape, u8),
+    Address(u8),
     /// As far as the value's grammar goes.
     Grammar(Shape, Option<u8>),
     /// At the end of the line, less the last literal.
@@ -29,14 +33,58 @@ enum Forward {
 }
 
 /// How to find the start of a value from its end.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Backward {
     /// Behind the last quote that is not escaped.
     Quote,
     /// Behind the literal that starts at the last such byte.
-    From(u8),
+    From,
     /// Behind the last such byte.
-    After(u8),
+    After,
+}
+
+/// What the value of a field is read as on the way.
+fn number_of(field: Option<Field>, shape: Shape) -> Number {
+    use Field::*;
+    match field {
+        None if matches!(shape, Shape::Integer | Shape::Numbers) => digits::INTEGER,
+        None if shape == Shape::Seconds => digits::MILLIS,
+        Some(
+            UpstreamStatus | BytesReceived | BytesSent | Pid | Connection | ConnectionRequests,
+        ) => digits::INTEGER,
+        Some(ConnectTime | HeaderTime | ResponseTime | Msec | ConnectionTime | RequestTime) => {
+            digits::MILLIS
+        }
+        _ => digits::NONE,
+    }
+}
+
+/// A step from the left.
+#[derive(Debug, Clone)]
+struct FromLeft {
+    how: Forward,
+    /// What stands behind the value.
+    literal: Literal,
+    number: Number,
+    field: Option<Field>,
+}
+
+/// A step from the right.
+#[derive(Debug, Clone)]
+struct FromRight {
+    how: Backward,
+    byte: u8,
+    /// The byte is one, and nothing in front of it makes it another one.
+    is_clear: bool,
+    /// How many bytes behind that byte the value starts.
+    skip: usize,
+    /// What stands behind the value.
+    literal: Literal,
+    number: Number,
+    field: Option<Field>,
+    /// Whether it must be seen that what was found is a value of its shape: sealed ones may hold anything.
+    is_sealed: bool,
+    leg: usize,
 }
 
 /// The steps for one layout.
@@ -44,10 +92,10 @@ enum Backward {
 pub(super) struct Plan {
     /// What a line starts with.
     lead: Literal,
-    /// Steps for the first legs, from the left, each with the literal behind its value.
-    forward: Vec<(Forward, Literal)>,
-    /// Steps for the last legs, from the right, each with the literal behind its value: the last leg first.
-    backward: Vec<(Backward, Literal)>,
+    /// Steps for the first legs, from the left.
+    forward: Vec<FromLeft>,
+    /// Steps for the last legs, from the right: the last leg first.
+    backward: Vec<FromRight>,
     /// What stands in front of the first value that is read from the right.
     before: Literal,
     /// Nothing of this layout can be read without trying.
@@ -59,8 +107,8 @@ impl Plan {
     pub(super) fn new(layout: &Layout) -> Self {
         let legs = &layout.legs;
         let wanted: Vec<usize> = (0..legs.len()).filter(|&i| legs[i].field.is_some()).collect();
-        let from_right: Vec<Backward> =
-            (0..legs.len()).rev().map_while(|i| backward_step(layout, i)).collect();
+        let from_right =
+            (0..legs.len()).rev().take_while(|&i| backward_step(layout, i).is_some()).count();
         let steps = |split: usize| {
             let left = wanted.iter().rev().find(|&&i| i < split).map_or(0, |&i| i + 1);
             let left = settled(layout, left);
@@ -68,22 +116,42 @@ impl Plan {
                 wanted.iter().find(|&&i| i >= split.max(left)).map_or(0, |&i| legs.len() - i);
             (left, right)
         };
-        let (left, right) = (legs.len() - from_right.len()..=legs.len())
+        let (left, right) = (legs.len() - from_right..=legs.len())
             .rev()
             .map(steps)
             .min_by_key(|(left, right)| left + right)
             .unwrap_or((legs.len(), 0));
-        let forward: Vec<(Forward, Literal)> = (0..left)
-            .map_while(|i| {
-                let step = forward_step(&legs[i], i + 1 == legs.len())?;
-                Some((step, Literal::new(&legs[i].literal)))
-            })
-            .collect();
-        let lead = Literal::new(&layout.lead);
-        let literals = legs.iter().rev().map(|leg| Literal::new(&leg.literal));
-        let backward = from_right.into_iter().zip(literals).take(right).collect();
+        let backward = (legs.len() - right..legs.len()).rev().filter_map(|i| {
+            let (how, byte) = backward_step(layout, i)?;
+            let before = literal_before(layout, i);
+            let skip = if how == Backward::From { before.len() } else { 1 };
+            let is_clear = match how {
+                Backward::Quote => before.iter().rev().nth(1).is_some_and(|byte| *byte != b'\\'),
+                Backward::From => false,
+                Backward::After => true,
+            };
+            let literal = Literal::new(&legs[i].literal);
+            let (field, is_sealed) = (legs[i].field, legs[i].seal.is_some());
+            let number = number_of(field, legs[i].shape);
+            let leg = i;
+            Some(FromRight { how, byte, is_clear, skip, literal, number, field, is_sealed, leg })
+        });
+        let backward = backward.collect();
+        let forward = (0..left).map_while(|i| {
+            let how = forward_step(&legs[i], i + 1 == legs.len())?;
+            let literal = Literal::new(&legs[i].literal);
+            let number = number_of(Field::of_variable(&legs[i].variable), legs[i].shape);
+            Some(FromLeft { how, literal, number, field: legs[i].field })
+        });
+        let forward: Vec<FromLeft> = forward.collect();
         let before = Literal::new(literal_before(layout, legs.len() - right));
-        Plan { hopeless: forward.len() < left, lead, forward, backward, before }
+        Plan {
+            hopeless: forward.len() < left,
+            lead: Literal::new(&layout.lead),
+            forward,
+            backward,
+            before,
+        }
     }
 
     /// Sets the values of a line; none where the first try does not fit, and then some may be set.
@@ -98,45 +166,71 @@ impl Plan {
             return None;
         }
         let mut left = self.lead.len();
-        for ((step, literal), leg) in self.forward.iter().zip(&layout.legs) {
-            let end = forward_end(step, leg, literal, line, left)?;
-            if let Some(field) = leg.field {
-                fields.set(field, &line[left..end]);
+        for (step, leg) in self.forward.iter().zip(&layout.legs) {
+            let (end, number) = forward_end(step, leg, line, left)?;
+            if let Some(field) = step.field {
+                fields.set(field, line.get(left..end)?);
+                if let Some(number) = number {
+                    fields.set_number(field, number);
+                }
             }
-            left = end + literal.len();
+            left = end + step.literal.len();
         }
-        let mut right = line.len();
-        let first_right = layout.legs.len() - self.backward.len();
-        for ((step, literal), i) in self.backward.iter().zip((first_right..layout.legs.len()).rev())
-        {
-            let leg = &layout.legs[i];
+        // What is not read yet.
+        let mut rest = line;
+        for step in &self.backward {
             // The literal in front of the value is that of the next step, or the last one below.
-            if !literal.ends(&line[..right]) {
+            let to = step.literal.strip_end(rest)?;
+            if let (Some(field), Some((number, start))) = (step.field, step.number.read_back(to))
+                && step.begins(to, start)
+            {
+                (rest, _) = to.split_at_checked(start)?;
+                fields.set(field, &to[start..]);
+                fields.set_number(field, number);
+                continue;
+            }
+            let value;
+            (rest, value) = to.split_at_checked(step.start(to)?)?;
+            if !step.is_sealed && !is_whole(&layout.legs[step.leg], line, rest.len(), value) {
                 return None;
             }
-            let end = right - literal.len();
-            let start = backward_start(*step, literal_before(layout, i), line, end)?;
-            if !is_whole(leg, &line[start..end]) {
-                return None;
+            if let Some(field) = step.field {
+                fields.set(field, value);
             }
-            if let Some(field) = leg.field {
-                fields.set(field, &line[start..end]);
-            }
-            right = start;
         }
-        if !self.backward.is_empty() && !self.before.ends(&line[..right]) {
+        if !self.backward.is_empty() && !self.before.ends(rest) {
             return None;
         }
-        let meets = if self.forward.len() == layout.legs.len() {
+        let (right, legs) = (rest.len(), layout.legs.len());
+        let meets = if self.forward.len() == legs {
             left == line.len()
         } else if self.backward.is_empty() {
             true
-        } else if self.forward.len() == first_right {
+        } else if self.forward.len() + self.backward.len() == legs {
             left == right
         } else {
             left + self.before.len() <= right
         };
         meets.then_some(())
+    }
+}
+
+impl FromRight {
+    /// Does a number that starts here start behind the byte that must stand there?
+    #[inline]
+    fn begins(&self, text: &[u8], start: usize) -> bool {
+        // A quote is not escaped: the byte before it is that of a literal.
+        self.is_clear && text.get(start.wrapping_sub(1)) == Some(&self.byte)
+    }
+
+    /// Where the value in the end of `text`, the first bytes of the line, starts.
+    #[inline]
+    fn start(&self, text: &[u8]) -> Option<usize> {
+        let mut at = near::rfind(self.byte, text, text.len())?;
+        while self.how == Backward::Quote && is_escaped(text, 0, at) {
+            at = near::rfind(self.byte, text, at)?;
+        }
+        Some(at + self.skip)
     }
 }
 
@@ -193,59 +287,116 @@ fn forward_step(leg: &Leg, is_last: bool) -> Option<Forward> {
     if let Some(seal) = leg.seal {
         return Some(Forward::Seal(seal));
     }
-    let finder = || Box::new(memmem::Finder::new(&leg.literal).into_owned());
     match (leg.shape, &*leg.literal) {
         (Shape::Text | Shape::Token, _) if is_last => Some(Forward::LineEnd),
         (Shape::Text | Shape::Token, []) => None,
         // No word holds a blank, so one that ends it is the next one.
         (Shape::Text, [byte]) | (Shape::Token, [byte @ b' ', ..]) => Some(Forward::Byte(*byte)),
-        (Shape::Text | Shape::Token, _) => Some(Forward::Literal(finder())),
+        (Shape::Text | Shape::Token, [byte, ..]) => Some(Forward::Literal(*byte)),
+        (shape @ (Shape::Integer | Shape::Seconds | Shape::Numbers), [byte, ..])
+            if !byte.is_ascii_digit() && !b"-.,:".contains(byte) =>
+        {
+            Some(Forward::Number(shape, *byte))
+        }
+        (Shape::Addresses, [byte, ..]) if !b",:[".contains(byte) => Some(Forward::Address(*byte)),
         (shape, literal) => Some(Forward::Grammar(shape, literal.first().copied())),
     }
 }
 
 #[inline]
-fn forward_end(
-    step: &Forward,
-    leg: &Leg,
-    literal: &Literal,
-    line: &[u8],
-    at: usize,
-) -> Option<usize> {
-    let end = match step {
-        Forward::Seal(seal) => find_seal(*seal, line, at)?,
-        Forward::Byte(byte) => text_up_to(leg, line, at, near::find(*byte, line, at)? - at)?,
-        Forward::Literal(finder) => return text_up_to(leg, line, at, finder.find(&line[at..])?),
+fn forward_end(step: &FromLeft, leg: &Leg, line: &[u8], at: usize) -> Option<(usize, Option<u64>)> {
+    let FromLeft { how, literal, .. } = step;
+    let mut number = None;
+    let end = match how {
+        Forward::Seal(seal) => {
+            let end = find_seal(*seal, line, at)?;
+            number = step.number_from(line, at, end);
+            end
+        }
+        Forward::Byte(byte) => {
+            let end = near::find(*byte, line, at)?;
+            text_up_to(leg, line, at, end)?
+        }
+        Forward::Literal(byte) => {
+            let mut end = near::find(*byte, line, at)?;
+            while !literal.starts(&line[end..]) {
+                end = near::find(*byte, line, end + 1)?;
+            }
+            text_up_to(leg, line, at, end)?
+        }
+        Forward::Number(shape, byte) => {
+            let end = near::find(*byte, line, at)?;
+            number = step.number_from(line, at, end).filter(|_| !goes_on(*shape, line, end));
+            if number.is_some() { end } else { longest(*shape, line, at, Some(*byte))? }
+        }
+        Forward::Address(byte) => {
+            let end = near::find(*byte, line, at)?;
+            let is_single = line[at] != b'[' && near::is_word(&line[at..end]);
+            let is_all = is_single && !goes_on(Shape::Addresses, line, end);
+            if is_all { end } else { longest(Shape::Addresses, line, at, Some(*byte))? }
+        }
         Forward::Grammar(shape, stop) => longest(*shape, line, at, *stop)?,
         Forward::LineEnd => {
             let end = line.len().checked_sub(literal.len()).filter(|end| *end >= at)?;
-            text_up_to(leg, line, at, end - at)?
+            text_up_to(leg, line, at, end)?
         }
     };
-    literal.starts(&line[end..]).then_some(end)
+    literal.starts(&line[end..]).then_some((end, number))
 }
 
-/// The end of a text of this length, if it can be one.
+/// May a list that could end here go on with another pass?
 #[inline]
-fn text_up_to(leg: &Leg, line: &[u8], at: usize, length: usize) -> Option<usize> {
-    leg.is_text(&line[at..at + length]).then_some(at + length)
+fn goes_on(shape: Shape, line: &[u8], end: usize) -> bool {
+    shape.is_list() && line[end] == b' ' && line.get(end + 1) == Some(&b':')
+}
+
+impl FromLeft {
+    /// The number that the value from `at` to `end` is.
+    #[inline]
+    fn number_from(&self, line: &[u8], at: usize, end: usize) -> Option<u64> {
+        let (number, start) = self.number.read_back(&line[..end])?;
+        (start == at).then_some(number)
+    }
+}
+
+/// The next place of a sealing byte that is not escaped, see [`super::layout::find_seal`].
+#[inline]
+fn find_seal(seal: u8, line: &[u8], from: usize) -> Option<usize> {
+    let mut at = near::find(seal, line, from)?;
+    while seal == b'"' && is_escaped(line, from, at) {
+        at = near::find(seal, line, at + 1)?;
+    }
+    Some(at)
+}
+
+/// Can what stands here be the text of a value that nothing seals?
+#[inline]
+fn is_text(leg: &Leg, line: &[u8], at: usize, end: usize) -> bool {
+    let least = if leg.shape == Shape::Token { b' ' + 1 } else { b' ' };
+    near::is_plain(line, at, end, least) || line.get(at..end).is_some_and(|text| leg.is_text(text))
+}
+
+/// The end of a text, if it can be one.
+#[inline]
+fn text_up_to(leg: &Leg, line: &[u8], at: usize, end: usize) -> Option<usize> {
+    is_text(leg, line, at, end).then_some(end)
 }
 
 /// The step that finds the start of a leg's value from its end, where only one start is possible.
-fn backward_step(layout: &Layout, index: usize) -> Option<Backward> {
+fn backward_step(layout: &Layout, index: usize) -> Option<(Backward, u8)> {
     let leg = &layout.legs[index];
     let before = literal_before(layout, index);
     let sealed_by = |byte: u8| index > 0 && layout.legs[index - 1].seal == Some(byte);
     match (before.first(), before.last()?) {
         // Only where values can't hold a raw quote: then the literal behind this value tells that they are escaped.
-        (_, b'"') if leg.seal == Some(b'"') => Some(Backward::Quote),
+        (_, b'"') if leg.seal == Some(b'"') => Some((Backward::Quote, b'"')),
         (Some(&tab), _)
             if tab < 0x20
                 && sealed_by(tab)
                 && memchr(tab, &before[1..]).is_none()
                 && (leg.seal == Some(tab) || index + 1 == layout.legs.len()) =>
         {
-            Some(Backward::From(tab))
+            Some((Backward::From, tab))
         }
         // A word can't hold the blank that the literal in front starts with.
         (Some(b' '), _)
@@ -253,7 +404,7 @@ fn backward_step(layout: &Layout, index: usize) -> Option<Backward> {
                 && leg.seal.is_none()
                 && memchr(b' ', &before[1..]).is_none() =>
         {
-            Some(Backward::From(b' '))
+            Some((Backward::From, b' '))
         }
         (_, &last) => {
             let inside = match leg.shape {
@@ -263,37 +414,23 @@ fn backward_step(layout: &Layout, index: usize) -> Option<Backward> {
                 Shape::Numbers => last.is_ascii_digit() || b"-., :".contains(&last),
                 _ => true,
             };
-            (!inside && leg.seal.is_none()).then_some(Backward::After(last))
+            (!inside && leg.seal.is_none()).then_some((Backward::After, last))
         }
     }
 }
 
 #[inline]
-fn backward_start(step: Backward, before: &[u8], line: &[u8], end: usize) -> Option<usize> {
-    match step {
-        Backward::Quote => rfind_quote(line, end).map(|at| at + 1),
-        Backward::From(byte) => {
-            let at = near::rfind(byte, line, end)?;
-            (at + before.len() <= end).then_some(at + before.len())
-        }
-        Backward::After(byte) => near::rfind(byte, line, end).map(|at| at + 1),
+fn is_whole(leg: &Leg, line: &[u8], start: usize, value: &[u8]) -> bool {
+    match leg.shape {
+        Shape::Text | Shape::Token => is_text(leg, line, start, start + value.len()),
+        shape => longest(shape, value, 0, None) == Some(value.len()),
     }
-}
-
-/// Is this a whole value of the leg's shape? Sealed values may hold anything.
-#[inline]
-fn is_whole(leg: &Leg, value: &[u8]) -> bool {
-    leg.seal.is_some()
-        || match leg.shape {
-            Shape::Text | Shape::Token => leg.is_text(value),
-            shape => longest(shape, value, 0, None) == Some(value.len()),
-        }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log_format::variable::{Field, shape_of};
+    use crate::log_format::variable::shape_of;
     use crate::log_format::{Piece, presets::ALL};
     use crate::tokenizer::{Wanted, reference};
     use proptest::prelude::*;

@@ -1,6 +1,6 @@
 //! How far a value of a given shape goes.
 
-use super::near;
+use super::digits;
 use crate::log_format::variable::Shape;
 
 /// What a shape is called in messages.
@@ -77,7 +77,7 @@ fn list(
 
 #[inline]
 fn digits(line: &[u8], at: usize) -> usize {
-    at + near::digits(line.get(at..).unwrap_or_default())
+    at + digits::digits(line.get(at..).unwrap_or_default())
 }
 
 #[inline]
@@ -153,7 +153,7 @@ pub(super) fn is_time_local(text: &[u8]) -> bool {
     let fits = |&(from, digits, literal, mask): &(usize, u64, u64, u64)| {
         text.get(from..).and_then(<[u8]>::first_chunk::<8>).is_some_and(|chunk| {
             let word = u64::from_le_bytes(*chunk);
-            near::not_digits(word) & digits == 0 && (word ^ literal) & mask == 0
+            digits::not_digits(word) & digits == 0 && (word ^ literal) & mask == 0
         })
     };
     text.len() == TIME_LOCAL.len()
