@@ -11,19 +11,19 @@ cd "$(dirname "$0")/.." || exit
 . benches/measure.sh
 build
 
-# A row for each of the runs that took turns; $log is what the named run reads, plain.
+# A row for each of the runs that took turns, with ratios to the first; $log is what the named run reads, plain.
 declare -A log
 table() {
-    local name base
-    base=$(wall "run_$1") first=$1
-    echo '| run | seconds | CPU s | GB/s | time by byte | memory MB |'
-    echo '| --- | ---: | ---: | ---: | ---: | ---: |'
+    local name first=$1
+    echo '| run | seconds | CPU s | GB/s | time by byte | CPU by byte | memory MB |'
+    echo '| --- | ---: | ---: | ---: | ---: | ---: | ---: |'
     for name in "$@"; do
-        awk -v name="${name//_/ }" -v wall="$(wall "run_$name")" -v cpu="$(cpu "run_$name")" -v base="$base" \
-            -v bytes="$(bytes_of "${log[$name]}")" -v base_bytes="$(bytes_of "${log[$first]}")" \
-            -v kib="$(memory "$name")" 'BEGIN {
-                printf "| %s | %.3f | %.3f | %.2f | %.2f | %s |\n", name, wall, cpu, bytes / wall / 1e9,
-                    wall / bytes / (base / base_bytes), kib ? int(kib * 1.024 / 1000 + 0.5) : "" }'
+        awk -v name="${name//_/ }" -v wall="$(wall "run_$name")" -v cpu="$(cpu "run_$name")" \
+            -v base_wall="$(wall "run_$first")" -v base_cpu="$(cpu "run_$first")" -v bytes="$(bytes_of "${log[$name]}")" \
+            -v base_bytes="$(bytes_of "${log[$first]}")" -v kib="$(memory "$name")" 'BEGIN {
+                less = base_bytes / bytes
+                printf "| %s | %.3f | %.3f | %.2f | %.2f | %.2f | %s |\n", name, wall, cpu, bytes / wall / 1e9,
+                    less * wall / base_wall, less * cpu / base_cpu, kib ? int(kib * 1.024 / 1000 + 0.5) : "" }'
     done
 }
 

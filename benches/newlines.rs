@@ -22,9 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     for task in plan(&found.sources, CHUNK) {
         let mut reader = task.open(&mut buffer).map_err(|error| error.message().to_owned())?;
         while let Some(block) = reader.next_block().map_err(|error| error.message().to_owned())? {
-            count += match bytes_only {
-                true => block.bytes.len(),
-                false => memchr::memchr_iter(b'\n', block.bytes).count(),
+            count += if bytes_only {
+                block.bytes.len()
+            } else {
+                memchr::memchr_iter(b'\n', block.bytes).count()
             };
         }
     }

@@ -91,18 +91,19 @@ expected() {
 }
 
 agrees() {
-    local counts=0
+    local columns=4
     case $1 in
     newlines | wc | rg | rhit) if [ "$(answer "$1" <"$folder/run_$1.out")" = "$(expected "$1")" ]; then echo yes; else echo no; fi ;;
     *)
-        case $1 in goaccess | halog | keepwarm_1) counts=1 ;; esac
-        awk -v counts=$counts -f benches/peers/agrees.awk <(expected "$1") <(answer "$1" <"$folder/run_$1.out") ;;
+        case $1 in goaccess | halog) columns=2 ;; keepwarm_1) [ "$format" = keepwarm ] && columns=3 || columns=2 ;; esac
+        awk -v columns=$columns -f benches/peers/agrees.awk <(expected "$1") <(answer "$1" <"$folder/run_$1.out") ;;
     esac
 }
 
 # From here on a contender is a function.
 running=()
 for contender in "${contenders[@]}"; do
+    declare -F "run_$contender" >/dev/null || { echo "no contender is called $contender" >&2; exit 2; }
     if [ ! -e "$cache/$contender.why" ]; then running+=("run_$contender"); fi
 done
 cat "$folder"/*.log >/dev/null
