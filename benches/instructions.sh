@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# How many instructions a report takes for each line of a log, by format: the same on a busy machine and a quiet one.
+#   benches/instructions.sh             compares with benches/instructions.txt, fails where more than 3 % are between them
+#   benches/instructions.sh record      writes benches/instructions.txt anew
+# Counted by valgrind's callgrind, on one thread: the difference of two logs, so that starting up does not count. Another
+# compiler, C library or kind of processor takes other instructions: where these differ from the recorded ones, nothing is
+# compared and nothing fails.
+cd "$(dirname "$0")/.." || exit
+. benches/measure.sh
+records=benches/instructions.txt
+formats=(keepwarm ingress-nginx keepwarm_json ltsv combined_upstream upstream_time)
+few=50000 many=200000
+
+if ! command -v valgrind >/dev/null; then
+    echo 'instructions: not counted, as there is no valgrind: apt-get install valgrind'
+    exit
+fi
+
+# What counts depend on beside the program. memchr and the C library choose AVX2 at run time if the processor has it;
+# valgrind shows them no more than that.
+surroundings() {
+    printf '# %s\n' "$(rustc --version)" "$(valgrind --version)" "$(getconf GNU_LIBC_VERSION 2>/dev/null || echo 'another libc')" \
+        "$(uname -m), $(grep -m 1 -o -w avx2 /proc/cpuinfo || echo 'no avx2')"
+}
+
+if [ "${1:-}" != record ] && [ "$(grep '^#' "$records")" != "$(surroundings)" ]; then
+    echo "instructions: not compared, as they were counted elsewhere ($records, and here):"
+    diff <(grep '^#' "$records") <(surroundings) || exit 0
+fi
+
+# The generator's profile is that of the tests, which have built most of it.
+cargo build --locked --release --quiet --bin keepwarm
+cargo build --locked --profile test --quiet --example generate
+generator=$(dirname "$target")/debug/examples/generate
+
+# instructions FORMAT LINES: of a whole run.
+instructions() {
+    local log=$folder/$1-$2.log
+    "$generator" --lines "$2" --format "$1" --output "$log"
+    # Status 1 is a finding.
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$target/keepwarm" report --quiet --threads 1 \
+        --log-format "$1" "$log" 2>&1 >/dev/null | awk '/Collected : / { print $NF; found = 1 } END { exit !found }' || [ $? = 1 ]
+}
+
+{
+    surroundings
+    for format in "${formats[@]}"; do
+        printf '%s %s\n' "$format" \
+            $((($(instructions "$format" $many) - $(instructions "$format" $few)) / (many - few)))
+    done
+} >"$folder/counted"
+
+if [ "${1:-}" = record ]; then
+    cp "$folder/counted" "$records"
+    cat "$records"
+    exit
+fi
+printf '%-20s %8s %8s %8s\n' 'instructions/line' recorded now change
+join <(grep -v '^#' "$records" | sort) <(grep -v '^#' "$folder/counted" | sort) | awk '{
+    change = 100 * ($3 / $2 - 1)
+    bad = change > 3 || change < -3
+    failed += bad
+    printf "%-20s %8d %8d %+7.1f%%%s\n", $1, $2, $3, change, bad ? " !" : ""
+} END { exit failed > 0 }' || {
+    echo "instructions: more than 3 % from $records. If that is meant: benches/instructions.sh record"
+    exit 1
+}
