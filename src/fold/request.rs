@@ -55,12 +55,11 @@ impl Request {
     /// later than the sum of those before it may an attempt have begun. Below 0 the clocks disagree.
     #[inline]
     pub(super) fn gap(self, fields: &Fields<'_>) -> i64 {
-        let attempts_ms = match millis_of(fields, Field::ResponseTime) {
-            Some(ms) => i64::from(ms),
-            None => {
-                let list = fields.get(Field::ResponseTime).unwrap_or_default();
-                list.split(|byte| b", :".contains(byte)).filter_map(millis).map(i64::from).sum()
-            }
+        let attempts_ms = if let Some(ms) = millis_of(fields, Field::ResponseTime) {
+            i64::from(ms)
+        } else {
+            let list = fields.get(Field::ResponseTime).unwrap_or_default();
+            list.split(|byte| b", :".contains(byte)).filter_map(millis).map(i64::from).sum()
         };
         self.end - self.start - attempts_ms
     }

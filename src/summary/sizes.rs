@@ -34,7 +34,7 @@ impl Merge for Sent {
 #[serde(try_from = "Stored")]
 pub struct Sizes {
     /// In the order of the sizes.
-    sizes: Vec<(u64, Sent)>,
+    counts: Vec<(u64, Sent)>,
     too_many: bool,
     /// Where a size was found.
     #[serde(skip)]
@@ -44,7 +44,7 @@ pub struct Sizes {
 /// Equal contents: where what was found can't be seen from outside.
 impl PartialEq for Sizes {
     fn eq(&self, other: &Self) -> bool {
-        (&self.sizes, self.too_many) == (&other.sizes, other.too_many)
+        (&self.counts, self.too_many) == (&other.counts, other.too_many)
     }
 }
 
@@ -64,7 +64,7 @@ impl TryFrom<Stored> for Sizes {
         if sizes.len() > most || !is_small || !ascends(sizes.iter().map(|(bytes, _)| bytes)) {
             return Err("sizes in order");
         }
-        Ok(Sizes { sizes, too_many, near: Near::default() })
+        Ok(Sizes { counts: sizes, too_many, near: Near::default() })
     }
 }
 
@@ -76,7 +76,7 @@ impl Sizes {
             return;
         }
         let near = self.near.get(bytes);
-        if let Some((_, own)) = self.sizes.get_mut(near).filter(|(size, _)| *size == bytes) {
+        if let Some((_, own)) = self.counts.get_mut(near).filter(|(size, _)| *size == bytes) {
             own.merge(sent);
             return;
         }
@@ -84,14 +84,14 @@ impl Sizes {
     }
 
     fn add(&mut self, bytes: u64, sent: Sent) {
-        match self.sizes.binary_search_by_key(&bytes, |&(size, _)| size) {
+        match self.counts.binary_search_by_key(&bytes, |&(size, _)| size) {
             Ok(at) => {
                 self.near.set(bytes, at);
-                self.sizes[at].1.merge(sent);
+                self.counts[at].1.merge(sent);
             }
-            Err(at) if self.sizes.len() < MAX_SIZES => self.sizes.insert(at, (bytes, sent)),
+            Err(at) if self.counts.len() < MAX_SIZES => self.counts.insert(at, (bytes, sent)),
             Err(_) => {
-                self.sizes = Vec::new();
+                self.counts = Vec::new();
                 self.too_many = true;
             }
         }
@@ -99,7 +99,7 @@ impl Sizes {
 
     /// Attempts by the bytes that they sent; empty with too many sizes.
     pub fn get(&self) -> BTreeMap<u64, Sent> {
-        self.sizes.iter().copied().collect()
+        self.counts.iter().copied().collect()
     }
 }
 
@@ -108,7 +108,7 @@ impl Merge for Sizes {
         if other.too_many {
             *self = other;
         } else {
-            other.sizes.into_iter().for_each(|(bytes, sent)| self.record(bytes, sent));
+            other.counts.into_iter().for_each(|(bytes, sent)| self.record(bytes, sent));
         }
     }
 }

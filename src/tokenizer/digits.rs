@@ -86,7 +86,7 @@ impl Number {
             return None;
         }
         // What stands in front becomes zeros.
-        let kept = digits & (u64::MAX << (64 - 8 * many) % 64);
+        let kept = digits & (u64::MAX << ((64 - 8 * many) % 64));
         Some((eight(kept, self.upper), length - many))
     }
 }
@@ -105,7 +105,7 @@ pub(super) fn not_digits(word: u64) -> u64 {
 /// The top bit of each byte that is 10 or more.
 #[inline]
 fn not_below_ten(bytes: u64) -> u64 {
-    ((bytes & !TOP) + 0x7676_7676_7676_7676 | bytes) & TOP
+    (((bytes & !TOP) + 0x7676_7676_7676_7676) | bytes) & TOP
 }
 
 /// Eight digits, each in a byte of its own, the first one in the lowest: their pairs, then pairs of these, are added up

@@ -45,7 +45,10 @@ enum Backward {
 
 /// What the value of a field is read as on the way.
 fn number_of(field: Option<Field>, shape: Shape) -> Number {
-    use Field::*;
+    use Field::{
+        BytesReceived, BytesSent, ConnectTime, Connection, ConnectionRequests, ConnectionTime,
+        HeaderTime, Msec, Pid, RequestTime, ResponseTime, UpstreamStatus,
+    };
     match field {
         None if matches!(shape, Shape::Integer | Shape::Numbers) => digits::INTEGER,
         None if shape == Shape::Seconds => digits::MILLIS,
