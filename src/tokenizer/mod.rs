@@ -14,6 +14,7 @@ mod digits;
 pub mod json;
 mod layout;
 mod near;
+mod plan;
 pub mod prefix;
 pub mod reference;
 mod scan;
@@ -177,7 +178,7 @@ impl Mismatch {
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     layout: Layout,
-    plan: scan::Plan,
+    plan: plan::Plan,
     keys: Option<JsonKeys>,
 }
 
@@ -185,7 +186,7 @@ impl Tokenizer {
     /// Compiles a format.
     pub fn new(format: &LogFormat, wanted: &Wanted) -> Self {
         let layout = Layout::new(format, wanted);
-        let plan = scan::Plan::new(&layout);
+        let plan = plan::Plan::new(&layout);
         let keys = format.is_json().then(|| JsonKeys::of_format(format, wanted));
         Tokenizer { layout, plan, keys }
     }
