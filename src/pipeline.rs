@@ -6,12 +6,14 @@
 //! task and put in order here.
 
 pub mod live;
+mod share;
 
 use crate::analysis::report::MalformedLine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fold::{Fold, Recipe};
 use crate::input::{Buffer, Lines, Task};
 use crate::summary::{LineCounts, Merge, Summary};
+use share::{Giver, Share};
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -61,15 +63,28 @@ pub fn batch_watched(
         .map_err(|error| Error::new(ErrorKind::Io, format!("threads: {error}")))?;
     let next = AtomicUsize::new(0);
     let invalid = invalid.map(InvalidLines::new);
+    let share = Share::new(pool.current_num_threads());
     let locals = pool.broadcast(|_| {
-        let mut worker =
-            Worker { fold: Fold::default(), notes: Vec::new(), invalid: invalid.as_ref(), read };
+        let invalid = invalid.as_ref();
+        let mut worker = Worker { fold: Fold::default(), notes: Vec::new(), invalid, read };
+        let giver = share.begin();
         let mut buffer = Buffer::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(task) = tasks.get(index) else { break };
-            worker.task(index, task, recipes, &mut buffer);
+            worker.task(index, task, recipes, &mut buffer, &giver);
         }
+        drop(buffer);
+        giver.take(|portion| {
+            let mut note = TaskNote::new(portion.task);
+            let recipe = recipes.get(tasks[portion.task].source_index());
+            recipe.map(|recipe| {
+                worker.lines(recipe, &portion.bytes, portion.lines_before, &mut note)
+            });
+            if note.first_malformed.is_some() {
+                worker.notes.push(note);
+            }
+        });
         (worker.fold.summary, worker.notes)
     });
     if let Some(invalid) = invalid {
@@ -81,8 +96,7 @@ pub fn batch_watched(
         summary.merge(part);
         notes.extend(part_notes);
     }
-    notes.sort_by_key(|note| note.task);
-    Ok(collect(summary, tasks, notes))
+    Ok(collect(summary, tasks, by_task(notes)))
 }
 
 /// What a worker has to say of one task besides its counts.
@@ -97,6 +111,29 @@ struct TaskNote {
     error: Option<Error>,
 }
 
+impl TaskNote {
+    fn new(task: usize) -> Self {
+        TaskNote { task, lines: 0, first_malformed: None, warning: None, error: None }
+    }
+}
+
+/// One note for each task, in their order.
+fn by_task(mut notes: Vec<TaskNote>) -> Vec<TaskNote> {
+    notes.sort_by_key(|note| note.task);
+    notes.dedup_by(|next, note| {
+        let is_same = next.task == note.task;
+        if is_same {
+            note.lines += next.lines;
+            let malformed = [note.first_malformed.take(), next.first_malformed.take()];
+            note.first_malformed = malformed.into_iter().flatten().min();
+            note.warning = note.warning.take().or(next.warning.take());
+            note.error = note.error.take().or(next.error.take());
+        }
+        is_same
+    });
+    notes
+}
+
 struct Worker<'a, 'o> {
     fold: Fold,
     notes: Vec<TaskNote>,
@@ -105,11 +142,17 @@ struct Worker<'a, 'o> {
 }
 
 impl Worker<'_, '_> {
-    fn task(&mut self, index: usize, task: &Task<'_>, recipes: &[Recipe], buffer: &mut Buffer) {
-        let mut note =
-            TaskNote { task: index, lines: 0, first_malformed: None, warning: None, error: None };
+    fn task(
+        &mut self,
+        index: usize,
+        task: &Task<'_>,
+        recipes: &[Recipe],
+        buffer: &mut Buffer,
+        giver: &Giver<'_>,
+    ) {
+        let mut note = TaskNote::new(index);
         if let Some(recipe) = recipes.get(task.source_index())
-            && let Err(error) = self.read(task, recipe, buffer, &mut note)
+            && let Err(error) = self.read(task, recipe, buffer, giver, &mut note)
         {
             note.error = Some(error);
         }
@@ -124,8 +167,11 @@ impl Worker<'_, '_> {
         task: &Task<'_>,
         recipe: &Recipe,
         buffer: &mut Buffer,
+        giver: &Giver<'_>,
         note: &mut TaskNote,
     ) -> Result<()> {
+        // Malformed lines are written in their order by those who read them.
+        let gives = task.is_stream() && self.invalid.is_none();
         let mut reader = task.open(buffer)?;
         let result = loop {
             let block = match reader.next_block() {
@@ -133,24 +179,12 @@ impl Worker<'_, '_> {
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             };
-            let skipped = block.too_long_before;
-            for line in Lines::new(block.bytes) {
-                note.lines += 1;
-                if let Err(mismatch) = self.fold.line(recipe, line.bytes) {
-                    note.first_malformed.get_or_insert_with(|| {
-                        let column = u64::try_from(mismatch.column).unwrap_or(u64::MAX);
-                        (
-                            note.lines + skipped,
-                            column.saturating_add(1),
-                            mismatch.reason(line.bytes),
-                        )
-                    });
-                    if let Some(invalid) = self.invalid {
-                        invalid.write(note.task, line.bytes);
-                    }
-                }
+            let before = note.lines + block.too_long_before;
+            if gives && giver.give(note.task, before, block.bytes) {
+                note.lines += count_lines(block.bytes);
+            } else {
+                note.lines += self.lines(recipe, block.bytes, before, note);
             }
-            (self.read)(u64::try_from(block.bytes.len()).unwrap_or(u64::MAX));
         };
         let read = reader.summary();
         note.lines += read.too_long;
@@ -163,6 +197,31 @@ impl Worker<'_, '_> {
         });
         result
     }
+
+    /// Folds lines of a task of which so many came before, and says how many they are.
+    fn lines(&mut self, recipe: &Recipe, bytes: &[u8], before: u64, note: &mut TaskNote) -> u64 {
+        let mut lines = 0;
+        for line in Lines::new(bytes) {
+            lines += 1;
+            if let Err(mismatch) = self.fold.line(recipe, line.bytes) {
+                note.first_malformed.get_or_insert_with(|| {
+                    let column = u64::try_from(mismatch.column).unwrap_or(u64::MAX);
+                    (before + lines, column.saturating_add(1), mismatch.reason(line.bytes))
+                });
+                if let Some(invalid) = self.invalid {
+                    invalid.write(note.task, line.bytes);
+                }
+            }
+        }
+        (self.read)(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        lines
+    }
+}
+
+/// How many lines these are; the last one may lack its end.
+fn count_lines(bytes: &[u8]) -> u64 {
+    let ends = memchr::memchr_iter(b'\n', bytes).count();
+    u64::try_from(ends).unwrap_or(u64::MAX) + u64::from(!bytes.ends_with(b"\n"))
 }
 
 /// Turns the notes of all tasks, in their order, into places that a person can look up.

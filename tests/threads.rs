@@ -70,6 +70,32 @@ fn threads_chunks_and_order_can_not_be_seen() {
     }
 }
 
+/// It is long enough that threads without a task of their own take parts of it.
+#[test]
+fn one_compressed_log_is_the_same_for_any_number_of_threads() {
+    let dir = Dir::new();
+    let format = Preset::named("keepwarm").unwrap().format().unwrap();
+    let mut rng = Rng::new(5);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for number in 1..=20_000 {
+        let (mut line, _) = lines::line(&format, &mut rng);
+        line.push(b'\n');
+        let line: &[u8] = if number % 7_000 == 0 { b"no line\n\n" } else { &line };
+        std::io::Write::write_all(&mut gzip, line).unwrap();
+    }
+    dir.write("access.log.1.gz", gzip.finish().unwrap());
+    let report = |threads: &str| {
+        dir.run(&["report", "-o", "json", "-j", threads, "-f", "keepwarm", "access.log.1.gz"])
+    };
+    let first = report("1");
+    assert!(first.text().contains("access.log.1.gz:7000:"), "{}", first.text());
+    for threads in ["2", "8", "2", "8"] {
+        let again = report(threads);
+        assert_eq!(again.text(), first.text(), "-j {threads}");
+        assert_eq!(again.stderr, first.stderr, "-j {threads}");
+    }
+}
+
 #[test]
 fn a_folder_is_the_files_in_it() {
     let dir = Dir::new();

@@ -59,6 +59,11 @@ impl<'s> Task<'s> {
         self.range.as_ref().map_or(0, |range| range.start)
     }
 
+    /// Whether it can only be read from front to back.
+    pub fn is_stream(&self) -> bool {
+        self.range.is_none()
+    }
+
     /// Opens the source. A worker uses one buffer for all its tasks. A task on a stream can be
     /// opened once.
     ///

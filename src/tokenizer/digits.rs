@@ -52,42 +52,38 @@ pub(super) const NONE: Number = Number { zeros: 0, dot: 0, least: usize::MAX, up
 impl Number {
     /// The longest number that `text` ends with, and where it starts. None also where it is not quickly read: with more
     /// than fifteen digits, or too near the start of the text.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "called a dozen times a line; measured")]
     pub(super) fn read_back(&self, text: &[u8]) -> Option<(u64, usize)> {
-        let (front, chunk) = text.split_last_chunk::<8>()?;
-        let digits = u64::from_le_bytes(*chunk) ^ self.zeros;
+        let digits = u64::from_le_bytes(*text.last_chunk::<8>()?) ^ self.zeros;
         if digits & self.dot != 0 {
             return None;
         }
         let others = not_below_ten(digits);
         if others == 0 {
-            let (upper, start) = if front.last().is_some_and(u8::is_ascii_digit) {
-                INTEGER.read_short(front)?
-            } else {
-                (0, front.len())
-            };
-            return Some((upper * self.front + eight(digits, self.upper), start));
+            return self.read_long(digits, &text[..text.len() - 8]);
         }
-        self.read_last(digits, others, text.len())
-    }
-
-    /// The same where less than eight bytes are a number.
-    #[inline]
-    fn read_short(&self, text: &[u8]) -> Option<(u64, usize)> {
-        let digits = u64::from_le_bytes(*text.last_chunk::<8>()?) ^ self.zeros;
-        let others = not_below_ten(digits);
-        if others == 0 { None } else { self.read_last(digits, others, text.len()) }
-    }
-
-    #[inline]
-    fn read_last(&self, digits: u64, others: u64, length: usize) -> Option<(u64, usize)> {
         let many = others.leading_zeros() as usize / 8;
         if many < self.least {
             return None;
         }
         // What stands in front becomes zeros.
         let kept = digits & (u64::MAX << ((64 - 8 * many) % 64));
-        Some((eight(kept, self.upper), length - many))
+        Some((eight(kept, self.upper), text.len() - many))
+    }
+
+    /// The same where the last eight digits are not all there are.
+    #[inline(never)]
+    fn read_long(&self, digits: u64, front: &[u8]) -> Option<(u64, usize)> {
+        let upper = u64::from_le_bytes(*front.last_chunk::<8>()?) ^ ZEROS;
+        let others = not_below_ten(upper);
+        if others == 0 {
+            return None;
+        }
+        let many = others.leading_zeros() as usize / 8;
+        let kept = if many == 0 { 0 } else { upper & (u64::MAX << (64 - 8 * many)) };
+        let upper = eight(kept, INTEGER.upper);
+        Some((upper * self.front + eight(digits, self.upper), front.len() - many))
     }
 }
 
@@ -174,6 +170,7 @@ mod tests {
             }
         }
         assert_eq!(INTEGER.read_back(b"=123456"), None, "near the start");
+        assert_eq!(INTEGER.read_back(b"=12345678"), None, "near the start");
         assert_eq!(NONE.read_back(b"uct=\"0.001"), None);
     }
 }
