@@ -55,6 +55,9 @@ impl Number {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "called a dozen times a line; measured")]
     pub(super) fn read_back(&self, text: &[u8]) -> Option<(u64, usize)> {
+        if self.upper == 0 {
+            return None;
+        }
         let digits = u64::from_le_bytes(*text.last_chunk::<8>()?) ^ self.zeros;
         if digits & self.dot != 0 {
             return None;

@@ -36,14 +36,12 @@ pub(super) enum Backward {
 }
 
 /// What the value of a field is read as on the way.
-fn number_of(field: Option<Field>, shape: Shape) -> Number {
+fn number_of(field: Option<Field>) -> Number {
     use Field::{
         BytesReceived, BytesSent, ConnectTime, Connection, ConnectionRequests, ConnectionTime,
         HeaderTime, Msec, Pid, RequestTime, ResponseTime, UpstreamStatus,
     };
     match field {
-        None if matches!(shape, Shape::Integer | Shape::Numbers) => digits::INTEGER,
-        None if shape == Shape::Seconds => digits::MILLIS,
         Some(
             UpstreamStatus | BytesReceived | BytesSent | Pid | Connection | ConnectionRequests,
         ) => digits::INTEGER,
@@ -127,7 +125,7 @@ impl Plan {
             };
             let literal = Literal::new(&legs[i].literal);
             let (field, is_sealed) = (legs[i].field, legs[i].seal.is_some());
-            let number = number_of(field, legs[i].shape);
+            let number = number_of(field);
             let leg = i;
             Some(FromRight { how, byte, is_clear, skip, literal, number, field, is_sealed, leg })
         });
@@ -135,7 +133,7 @@ impl Plan {
         let forward = (0..left).map_while(|i| {
             let how = forward_step(&legs[i], i + 1 == legs.len())?;
             let literal = Literal::new(&legs[i].literal);
-            let number = number_of(Field::of_variable(&legs[i].variable), legs[i].shape);
+            let number = number_of(legs[i].field);
             Some(FromLeft { how, literal, number, field: legs[i].field })
         });
         let forward: Vec<FromLeft> = forward.collect();
@@ -210,7 +208,9 @@ fn forward_step(leg: &Leg, is_last: bool) -> Option<Forward> {
         (Shape::Text, [byte]) | (Shape::Token, [byte @ b' ', ..]) => Some(Forward::Byte(*byte)),
         (Shape::Text | Shape::Token, [byte, ..]) => Some(Forward::Literal(*byte)),
         (shape @ (Shape::Integer | Shape::Seconds | Shape::Numbers), [byte, ..])
-            if !byte.is_ascii_digit() && !b"-.,:".contains(byte) =>
+            if number_of(leg.field) != digits::NONE
+                && !byte.is_ascii_digit()
+                && !b"-.,:".contains(byte) =>
         {
             Some(Forward::Number(shape, *byte))
         }

@@ -7,7 +7,7 @@
 //! reference decides.
 
 use super::Fields;
-use super::layout::{Layout, Leg, is_escaped};
+use super::layout::{Layout, Leg, find_seal as find_far_seal, is_escaped};
 use super::near;
 use super::plan::{Backward, Forward, FromLeft, FromRight, Plan};
 use super::shapes::longest;
@@ -100,9 +100,14 @@ fn forward_end(step: &FromLeft, leg: &Leg, line: &[u8], at: usize) -> Option<(us
     let mut number = None;
     let end = match how {
         Forward::Seal(seal) => {
-            let end = find_seal(*seal, line, at)?;
-            number = step.number_from(line, at, end);
-            end
+            if step.field.is_none() {
+                // Nobody asked for it, so it is most often long.
+                find_far_seal(*seal, line, at)?
+            } else {
+                let end = find_seal(*seal, line, at)?;
+                number = step.number_from(line, at, end);
+                end
+            }
         }
         Forward::Byte(byte) => {
             let end = near::find(*byte, line, at)?;
