@@ -37,16 +37,23 @@ generator=$(dirname "$target")/debug/examples/generate
 instructions() {
     local log=$folder/$1-$2.log
     "$generator" --lines "$2" --format "$1" --output "$log"
+    local said status=0
+    said=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null "$target/keepwarm" report --quiet --threads 1 \
+        --log-format "$1" "$log" 2>&1 >/dev/null) || status=$?
     # Status 1 is a finding.
-    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$target/keepwarm" report --quiet --threads 1 \
-        --log-format "$1" "$log" 2>&1 >/dev/null | awk '/Collected : / { print $NF; found = 1 } END { exit !found }' || [ $? = 1 ]
+    if [ $status -gt 1 ]; then
+        printf '%s\n' "$said" >&2
+        return $status
+    fi
+    awk '/Collected : / { print $NF; found = 1 } END { exit !found }' <<<"$said"
 }
 
 {
     surroundings
     for format in "${formats[@]}"; do
-        printf '%s %s\n' "$format" \
-            $((($(instructions "$format" $many) - $(instructions "$format" $few)) / (many - few)))
+        all=$(instructions "$format" $many)
+        some=$(instructions "$format" $few)
+        printf '%s %s\n' "$format" $(((all - some) / (many - few)))
     done
 } >"$folder/counted"
 

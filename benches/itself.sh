@@ -22,6 +22,9 @@ table() {
             -v base_wall="$(wall "run_$first")" -v base_cpu="$(cpu "run_$first")" -v bytes="$(bytes_of "${log[$name]}")" \
             -v base_bytes="$(bytes_of "${log[$first]}")" -v kib="$(memory "$name")" 'BEGIN {
                 less = base_bytes / bytes
+                if (base_wall == 0) base_wall = 0.001
+                if (base_cpu == 0) base_cpu = 0.001
+                if (wall == 0) wall = 0.001
                 printf "| %s | %.3f | %.3f | %.2f | %.2f | %.2f | %s |\n", name, wall, cpu, bytes / wall / 1e9,
                     less * wall / base_wall, less * cpu / base_cpu, kib ? int(kib * 1.024 / 1000 + 0.5) : "" }'
     done

@@ -128,6 +128,9 @@ for contender in "${contenders[@]}"; do
         -v wall="$(wall "$name")" -v cpu="$(cpu "$name")" -v bytes="$(bytes_of "$of")" -v base_bytes="$base_bytes" \
         -v base_wall="$base_wall" -v base_cpu="$base_cpu" -v verdict="$verdict" 'BEGIN {
             more = base_bytes / bytes
+            if (base_wall == 0) base_wall = 0.001
+            if (base_cpu == 0) base_cpu = 0.001
+            if (wall == 0) wall = 0.001
             printf "| %s | %s | %s | %.3f | %.3f | %.3f | %.1f | %.1f | %s |\n", name, answers, of, wall, cpu,
                 bytes / wall / 1e9, more * wall / base_wall, more * cpu / base_cpu, verdict }'
 done

@@ -67,8 +67,8 @@ pub struct Closed {
 /// A window of time and what was written in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Window {
-    /// Its first moment, in milliseconds since the epoch: windows are made of whole slices, so it is up to one slice
-    /// earlier than asked for.
+    /// Its first moment, in milliseconds since the epoch: windows are made of whole slices, so it is up to 15 s earlier
+    /// than asked for, and up to a minute where they are longer than those of 5 s are kept.
     pub from_ms: i64,
     /// The moment it ends at. Clocks differ: there may be lines up to [`AHEAD_MS`] later.
     pub to_ms: i64,

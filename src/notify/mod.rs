@@ -149,7 +149,7 @@ impl Notifier {
         let gone = std::mem::take(&mut self.gone);
         let gone = (gone > 0).then(|| {
             format!(
-                "{gone} events of an earlier run are let go: nobody is told where they were for"
+                "{gone} events of an earlier run are let go: who was to be told is not configured any more"
             )
         });
         self.workers.iter().flat_map(|(_, worker)| worker.messages()).chain(gone).collect()

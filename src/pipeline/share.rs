@@ -10,6 +10,9 @@ use std::sync::{Mutex, PoisonError};
 /// Blocks that wait for each worker: enough that none waits while another one folds a block itself.
 const WAITING: usize = 2;
 
+/// Most blocks that wait, of up to 2 MiB each, and as many more that are being folded.
+const MOST: usize = 16;
+
 /// Some lines of a task.
 #[derive(Debug)]
 pub(super) struct Portion {
@@ -35,12 +38,13 @@ pub(super) struct Share {
 impl Share {
     /// For so many workers.
     pub(super) fn new(workers: usize) -> Self {
-        let (giver, portions) = bounded(WAITING * workers);
+        let waiting = MOST.min(WAITING * workers);
+        let (giver, portions) = bounded(waiting);
         Share {
             portions,
             givers: Mutex::new(vec![giver; workers]),
             takers: AtomicUsize::new(0),
-            spare: bounded(WAITING * workers),
+            spare: bounded(waiting),
         }
     }
 

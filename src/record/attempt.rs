@@ -106,7 +106,7 @@ fn of_numbers<'a>(fields: &Fields<'a>) -> Option<Attempt<'a>> {
         Field::BytesSent,
     ]);
     let addr = fields.get(Field::Addr).filter(|addr| addr.len() > 1 && !holds(addr, b' '))?;
-    let time = |field| fields.number(field).and_then(|ms| u32::try_from(ms).ok());
+    let time = |field| fields.number(field).map(|ms| u32::try_from(ms).unwrap_or(u32::MAX));
     let connect = time(Field::ConnectTime);
     let bytes_sent = fields.number(Field::BytesSent);
     // Without connect times other values tell whether there was a connection.
@@ -114,7 +114,7 @@ fn of_numbers<'a>(fields: &Fields<'a>) -> Option<Attempt<'a>> {
     if !fields.are_numbers(&NUMBERS) || !is_told {
         return None;
     }
-    let is_upgraded = fields.number(Field::UpstreamStatus) == Some(101);
+    let is_upgraded = fields.get(Field::UpstreamStatus) == Some(&b"101"[..]);
     Some(Attempt {
         addr,
         last_pass: true,

@@ -13,7 +13,7 @@ pub fn integer_of(fields: &Fields<'_>, field: Field) -> Option<u64> {
 #[inline]
 pub fn millis_of(fields: &Fields<'_>, field: Field) -> Option<u32> {
     match fields.number(field) {
-        Some(number) => u32::try_from(number).ok(),
+        Some(number) => Some(u32::try_from(number).unwrap_or(u32::MAX)),
         None => millis(fields.get(field)?),
     }
 }

@@ -67,11 +67,11 @@ impl Worker {
 pub struct Recent {
     workers: Vec<Worker>,
     /// Where one was found, by its number.
-    near: Near<16>,
+    near: Near<64>,
 }
 
 /// Most workers that are remembered.
-const MAX_RECENT: usize = 16;
+const MAX_RECENT: usize = 64;
 
 impl Recent {
     /// A worker of a log.

@@ -186,7 +186,7 @@ pub struct Serials {
     counters: Vec<(Arc<str>, Option<u64>, Counter)>,
     /// Where one was found, by its `$pid`.
     #[serde(skip)]
-    near: Near<16>,
+    near: Near<64>,
     overflown: bool,
 }
 

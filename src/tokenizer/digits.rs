@@ -174,6 +174,9 @@ mod tests {
         }
         assert_eq!(INTEGER.read_back(b"=123456"), None, "near the start");
         assert_eq!(INTEGER.read_back(b"=12345678"), None, "near the start");
-        assert_eq!(NONE.read_back(b"uct=\"0.001"), None);
+        let controls = b"\" 123\x01\x02\x03\x04\x05\x06\x07\x08";
+        for no_number in [&b"uct=\"0.001"[..], controls, &[0; 16]] {
+            assert_eq!(NONE.read_back(no_number), None, "{}", no_number.escape_ascii());
+        }
     }
 }

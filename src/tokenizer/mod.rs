@@ -104,7 +104,7 @@ impl<'a> Fields<'a> {
         self.present & fields.bits & !self.numbered == 0
     }
 
-    /// Sets a value. The first variable of a line that fills a field counts.
+    /// Sets a value.
     #[inline]
     pub(crate) fn set(&mut self, field: Field, value: &'a [u8]) {
         self.values[field.index()] = Some(value);

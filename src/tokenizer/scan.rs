@@ -192,7 +192,7 @@ mod tests {
     use crate::log_format::variable::{Field, shape_of};
     use crate::log_format::{Piece, presets::ALL};
     use crate::record::attempt::attempts;
-    use crate::record::number::{integer, millis_wide};
+    use crate::record::number::{integer, integer_of, millis_of, millis_wide};
     use crate::tokenizer::{Wanted, reference};
     use proptest::prelude::*;
     use proptest::sample::Index;
@@ -203,7 +203,7 @@ mod tests {
             Shape::Text => &["-", "", "GET /a HTTP/1.1", "a b=c", "x:1, y", "[a] - pid=1 ua=2"],
             Shape::Token => &["-", "", "api", "a=b", "10.0.0.1", "up=x", "web_1.example"],
             Shape::Integer => &["-", "0", "200", "4294967296"],
-            Shape::Seconds => &["-", "0.000", "1795226603.023"],
+            Shape::Seconds => &["-", "0.000", "4294967.296", "1795226603.023"],
             Shape::TimeLocal => &["21/Nov/2026:02:03:23 +0000"],
             Shape::TimeIso8601 => &["2026-11-21T02:03:23+00:00"],
             Shape::Addresses => &[
@@ -216,9 +216,18 @@ mod tests {
                 "unix:/x : b:2",
                 "a:1 : ",
             ],
-            Shape::Numbers => {
-                &["-", "0", "101", "0.000", "12.345", "200, 502", "0.000 : -", "1 : "]
-            }
+            Shape::Numbers => &[
+                "-",
+                "0",
+                "101",
+                "0.000",
+                "12.345",
+                "5000000.000",
+                "0101",
+                "200, 502",
+                "0.000 : -",
+                "1 : ",
+            ],
         }
     }
 
@@ -227,7 +236,7 @@ mod tests {
         fn what_it_reads_is_what_the_reference_reads(
             preset in prop::sample::select(ALL),
             picks in prop::collection::vec(any::<Index>(), 24),
-            change in prop::option::of((any::<Index>(), prop::sample::select(b"\"\\= ,:-0\t\xff".to_vec()))),
+            change in prop::option::of((any::<Index>(), prop::sample::select(b"\"\\= ,:-0\t\x00\x01\xff".to_vec()))),
         ) {
             let format = preset.format().unwrap();
             let mut line = Vec::new();
@@ -265,6 +274,12 @@ mod tests {
                     format!("{count:?} {all:?}")
                 };
                 prop_assert_eq!(all(&fast), all(&texts));
+                for field in [Field::ConnectTime, Field::ConnectionTime, Field::RequestTime] {
+                    prop_assert_eq!(millis_of(&fast, field), millis_of(&texts, field));
+                }
+                for field in [Field::UpstreamStatus, Field::Pid, Field::Connection] {
+                    prop_assert_eq!(integer_of(&fast, field), integer_of(&texts, field));
+                }
             }
         }
     }

@@ -237,8 +237,9 @@ impl Coordinator {
             self.alert(now, messages, is_last);
         }
         let is_due = self.saved.is_none_or(|saved| saved.elapsed() >= self.save_every);
-        // What is to be told is stored first.
-        if announced && (self.tell.is_holding() || is_last || is_due) {
+        // What is to be told is stored first, and soon that it was.
+        let is_told = self.saved.is_some() && self.tell.untold() != self.state.untold;
+        if announced && (self.tell.is_holding() || is_told || is_last || is_due) {
             self.save(messages);
         }
         self.tell.release();

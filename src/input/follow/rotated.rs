@@ -315,7 +315,8 @@ pub(super) fn unread(positions: &[(Known, Position)], mut candidates: Vec<Candid
         |index: &Option<usize>| index.is_some_and(|at| positions[at].1.fingerprint.length > 0);
     let newest_known = matched.iter().rposition(tells);
     let last_write = positions.iter().map(|(_, position)| position.modified).max();
-    // A file that was empty may have been filled and compressed: nothing but its time tells it.
+    // A file that was empty may have been filled and compressed: nothing but its time tells it. So what was finished long
+    // ago, was forgotten, and is written anew meanwhile is read again.
     let filled = positions.iter().enumerate().filter(|(index, (known, position))| {
         let was_empty = position.fingerprint.length == 0 && position.offset == 0;
         *known == Known::Waiting && was_empty && !matched.contains(&Some(*index))

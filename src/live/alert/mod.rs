@@ -245,7 +245,7 @@ impl Waiting {
         // One reload after the other must not mute it for ever.
         let is_muted = (check.is_muted || self.echo_ms > 0)
             && self.muted_ms < ms(check.grace_s).saturating_add(ECHO_MS);
-        self.muted_ms += if is_muted { passed_ms } else { 0 };
+        self.muted_ms = self.muted_ms.saturating_add(if is_muted { passed_ms } else { 0 });
         let for_ms = ms(check.for_s);
         if self.since_ms.is_some() {
             let good = self.window.step(Some(is_good), passed_ms);
