@@ -8,7 +8,7 @@ use crate::summary::Summary;
 use std::sync::Arc;
 
 /// A window is looked at this many times while it passes, but each second at most.
-const LOOKS: i64 = 75;
+const LOOKS: i64 = 150;
 
 /// Warm-ups are those of a window so many times as long as they may take: what was before shows what is usual.
 const BEFORE: i64 = 4;
