@@ -20,7 +20,7 @@ use keepwarm::record::attempt::{Attempt, Outcome, attempts};
 use keepwarm::record::time::msec;
 use keepwarm::summary::keys::Key;
 use keepwarm::summary::{Merge, Summary};
-use keepwarm::tokenizer::{Fields, Tokenizer, Wanted};
+use keepwarm::tokenizer::{Tokenizer, Tokens, Wanted};
 use measure::Bench;
 use std::error::Error;
 use std::process::Command;
@@ -114,9 +114,9 @@ fn tokenizers(bench: &Bench, bytes: u64) -> Result<()> {
         bench.run(&name, log.size(), &(log.truth.lines, with_upstream), || {
             let (mut fit, mut with_upstream) = (0, 0);
             for line in log.lines() {
-                if let Ok(fields) = tokenizer.tokenize(line) {
+                if let Ok(tokens) = tokenizer.tokenize(line) {
                     fit += 1;
-                    with_upstream += u64::from(fields.get(Field::Addr) > Some(b"-"));
+                    with_upstream += u64::from(tokens.get(Field::Addr) > Some(b"-"));
                 }
             }
             Ok((fit, with_upstream))
@@ -140,12 +140,12 @@ const SHUFFLED: &str = concat!(
 /// From the fields of lines to their attempts.
 fn attempt_lists(bench: &Bench, log: &Log) -> Result<()> {
     let tokenizer = Tokenizer::new(&preset("keepwarm")?, &wanted());
-    let fields: Vec<Fields<'_>> =
+    let read: Vec<Tokens<'_>> =
         log.lines().filter_map(|line| tokenizer.tokenize(line).ok()).collect();
     bench.run("attempts", log.size(), &log.counts(), || {
         let mut counts = [0; 3];
-        for fields in &fields {
-            attempts(fields, |attempt| count(&mut counts, &attempt))
+        for tokens in &read {
+            attempts(&tokens.fields(), |attempt| count(&mut counts, &attempt))
                 .map_err(|reject| reject.expected)?;
         }
         Ok(counts)
@@ -171,10 +171,11 @@ fn summaries(bench: &Bench, log: &Log) -> Result<()> {
     let format = preset("keepwarm")?;
     let tokenizer = Tokenizer::new(&format, &wanted());
     let mut recorded: Vec<(Key<'_>, Attempt<'_>, Option<i64>)> = Vec::new();
-    for line in log.lines() {
-        let fields = tokenizer.tokenize(line).map_err(|mismatch| mismatch.reason(line))?;
-        let (group, ms) = (fields.get(Field::UpstreamName), fields.get(Field::Msec).and_then(msec));
-        attempts(&fields, |attempt| {
+    let read: Vec<Tokens<'_>> =
+        log.lines().filter_map(|line| tokenizer.tokenize(line).ok()).collect();
+    for tokens in &read {
+        let (group, ms) = (tokens.get(Field::UpstreamName), tokens.get(Field::Msec).and_then(msec));
+        attempts(&tokens.fields(), |attempt| {
             recorded.push((Key { group, peer: attempt.addr }, attempt, ms));
         })
         .map_err(|reject| reject.expected)?;

@@ -13,7 +13,7 @@ use crate::summary::keys::Key;
 use crate::summary::peer::started;
 use crate::summary::pool::Recent;
 use crate::summary::{LineCounts, Summary};
-use crate::tokenizer::{Expected, Fields, Mismatch};
+use crate::tokenizer::{Expected, Fields, Mismatch, Values};
 use hosts::Hosts;
 pub use place::Place;
 use recipe::TIMES;
@@ -43,6 +43,14 @@ impl Fold {
 /// Reads lines, and counts each in its place. What it remembers only makes it quick.
 #[derive(Debug, Clone, Default)]
 pub struct Reader {
+    /// Those of the last line.
+    values: Values,
+    counter: Counter,
+}
+
+/// Counts what was read.
+#[derive(Debug, Clone, Default)]
+struct Counter {
     clock: Clock,
     /// The workers that wrote the last lines, and often the next ones too.
     known: Recent,
@@ -66,14 +74,15 @@ impl Reader {
             return Ok(());
         }
         let own = recipe.own(line);
-        let mut fields = Fields::EMPTY;
-        let result = match recipe.tokenizer.tokenize_into(own, &mut fields) {
-            Ok(()) => self.fields(recipe, own, &fields, place),
+        let result = match recipe.tokenizer.tokenize_into(own, &mut self.values) {
+            Ok(()) => self.counter.fields(recipe, own, &Fields::new(own, &self.values), place),
             Err(mismatch) => Err(mismatch),
         };
         result.map_err(|mismatch| malformed(mismatch, line.len() - own.len(), place.malformed()))
     }
+}
 
+impl Counter {
     #[inline]
     fn fields(
         &mut self,

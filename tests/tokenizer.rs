@@ -3,7 +3,7 @@
 use crate::lines::{self, Rng};
 use keepwarm::log_format::variable::Field;
 use keepwarm::log_format::{Escape, LogFormat, Piece, presets};
-use keepwarm::tokenizer::{Fields, Layout, Mismatch, Tokenizer, Wanted, reference};
+use keepwarm::tokenizer::{Layout, Mismatch, Tokenizer, Tokens, Wanted, reference};
 use proptest::prelude::*;
 
 /// Variables of every shape; those that fill a field of keepwarm first.
@@ -139,7 +139,7 @@ fn any_fields() -> impl Strategy<Value = Vec<Field>> {
 }
 
 /// Values as text, for messages.
-fn texts(read: Result<Fields<'_>, Mismatch>) -> Option<Vec<(&'static str, String)>> {
+fn texts(read: Result<Tokens<'_>, Mismatch>) -> Option<Vec<(&'static str, String)>> {
     let read = read.ok()?;
     let values = Field::ALL.into_iter().filter_map(|field| Some((field, read.get(field)?)));
     Some(

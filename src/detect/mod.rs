@@ -16,7 +16,7 @@ use crate::log_format::variable::Field;
 use crate::log_format::{LogFormat, presets};
 use crate::record::attempt::attempts;
 use crate::tokenizer::prefix::Prefix;
-use crate::tokenizer::{Fields, Tokenizer, Wanted};
+use crate::tokenizer::{Fields, Tokenizer, Tokens, Wanted};
 
 /// A format that fits, and how it was found.
 #[derive(Debug, Clone)]
@@ -127,7 +127,7 @@ fn prefixes(lines: &[&[u8]]) -> Result<Vec<Prefix>> {
 
 /// What a candidate makes of the lines.
 struct Reading<'a> {
-    lines: Vec<Option<Fields<'a>>>,
+    lines: Vec<Option<Tokens<'a>>>,
     fits: usize,
     /// Of those: lines whose times make sense together.
     plausible: usize,
@@ -142,17 +142,19 @@ fn read<'a>(format: &LogFormat, lines: &[&'a [u8]]) -> Reading<'a> {
     let mut reading = Reading { lines: Vec::new(), fits: 0, plausible: 0, fields: 0, in_order: 0 };
     for line in lines {
         let in_order = tokenizer.fits_in_order(line);
-        let fields = tokenizer.tokenize_strictly(line).ok().filter(|fields| {
+        let tokens = tokenizer.tokenize_strictly(line).ok().filter(|tokens| {
+            let fields = &tokens.fields();
             // Any JSON object has some key; it takes one of an upstream to be this log.
             attempts(fields, |_| ()).is_ok() && (in_order || knows_upstream(fields))
         });
         reading.in_order += usize::from(in_order);
-        reading.fits += usize::from(fields.is_some());
-        reading.plausible += usize::from(fields.as_ref().is_some_and(is_plausible));
-        reading.lines.push(fields);
+        reading.fits += usize::from(tokens.is_some());
+        reading.plausible +=
+            usize::from(tokens.is_some_and(|tokens| is_plausible(&tokens.fields())));
+        reading.lines.push(tokens);
     }
     let knows =
-        |field: &Field| reading.lines.iter().flatten().any(|fields| fields.get(*field).is_some());
+        |field: &Field| reading.lines.iter().flatten().any(|tokens| tokens.get(*field).is_some());
     reading.fields = Field::ALL.iter().filter(|field| knows(field)).count();
     reading
 }

@@ -26,101 +26,136 @@ pub(super) struct Number {
     zeros: u64,
     /// Where the dot must be.
     dot: u64,
-    /// The least bytes.
-    least: usize,
-    /// What the upper four of eight digits count, and those in front of all eight.
-    upper: u64,
+    /// The highest bit that the byte in front of the number may have among the last eight: more are too few digits.
+    limit: u32,
+    /// What the upper four of eight digits count, in the upper half; and one for the lower four.
+    scale: u64,
+    /// What digits in front of all eight count.
     front: u64,
 }
 
+/// The scale where the upper four of eight digits count so much.
+const fn scale(upper: u64) -> u64 {
+    upper << 32 | 1
+}
+
 /// A whole number.
-pub(super) const INTEGER: Number =
-    Number { zeros: ZEROS, dot: 0, least: 1, upper: 10_000, front: 100_000_000 };
+pub(super) const INTEGER: Number = Number {
+    zeros: ZEROS,
+    dot: 0,
+    limit: top_bit_before(1),
+    scale: scale(10_000),
+    front: 100_000_000,
+};
 
 /// Seconds with three digits behind the dot, to be read as milliseconds.
 pub(super) const MILLIS: Number = Number {
     zeros: ZEROS ^ ((b'0' ^ b'.') as u64) << 32,
     dot: 0xff << 32,
-    least: 5,
-    upper: 1000,
+    limit: top_bit_before(5),
+    scale: scale(1000),
     front: 10_000_000,
 };
 
 /// No number at all.
-pub(super) const NONE: Number = Number { zeros: 0, dot: 0, least: usize::MAX, upper: 0, front: 0 };
+pub(super) const NONE: Number = Number { zeros: 0, dot: 0, limit: 0, scale: 0, front: 0 };
+
+/// The top bit of the byte in front of the last so many of eight, one at least.
+const fn top_bit_before(last: u32) -> u32 {
+    u64::BITS - 8 * last - 1
+}
+
+/// What is returned for no number: two words, which stay in registers.
+pub(super) const NOWHERE: (u64, usize) = (0, usize::MAX);
 
 impl Number {
-    /// The longest number that `text` ends with, and where it starts. None also where it is not quickly read: with more
-    /// than fifteen digits, or too near the start of the text.
+    /// What the upper and the lower four of eight digits count, for [`eight`].
+    pub(super) fn scale(&self) -> u64 {
+        self.scale
+    }
+
+    /// The number that `text` starts with, and its length; none where it is not quickly read: with more than seven digits,
+    /// or not as wide as a time below ten seconds. Behind it another digit may follow.
+    #[inline]
+    pub(super) fn read_front(&self, text: &[u8]) -> Option<(u64, usize)> {
+        const BEHIND_TIME: u32 = 64 - 8 * "0.000".len() as u32;
+        let word = u64::from_le_bytes(*text.first_chunk::<8>()?);
+        if self.dot != 0 {
+            let digits = (word << BEHIND_TIME) ^ (self.zeros >> BEHIND_TIME << BEHIND_TIME);
+            let odd = digits & self.dot | not_below_ten(digits);
+            return (odd == 0).then(|| (eight(digits, self.scale), "0.000".len()));
+        }
+        let digits = word ^ self.zeros;
+        let many = not_below_ten(digits).trailing_zeros() / 8;
+        if many == 0 || many == 8 || self.scale == 0 {
+            return None;
+        }
+        Some((eight(digits << (64 - 8 * many), self.scale), many as usize))
+    }
+
+    /// The longest number that `text` ends with, and where it starts: nowhere ([`NOWHERE`]) if there is none, or if it is
+    /// not quickly read, with more than fifteen digits or too near the start of the text.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "called a dozen times a line; measured")]
-    pub(super) fn read_back(&self, text: &[u8]) -> Option<(u64, usize)> {
-        if self.upper == 0 {
-            return None;
-        }
-        let digits = u64::from_le_bytes(*text.last_chunk::<8>()?) ^ self.zeros;
+    pub(super) fn read_back(&self, text: &[u8]) -> (u64, usize) {
+        let Some(last) = text.last_chunk::<8>() else { return NOWHERE };
+        let digits = u64::from_le_bytes(*last) ^ self.zeros;
         if digits & self.dot != 0 {
-            return None;
+            return NOWHERE;
         }
         let others = not_below_ten(digits);
-        if others == 0 {
+        let Some(before) = others.checked_ilog2() else {
             return self.read_long(digits, &text[..text.len() - 8]);
+        };
+        if before > self.limit {
+            return NOWHERE;
         }
-        let many = others.leading_zeros() as usize / 8;
-        if many < self.least {
-            return None;
-        }
-        // What stands in front becomes zeros.
-        let kept = digits & (u64::MAX << ((64 - 8 * many) % 64));
-        Some((eight(kept, self.upper), text.len() - many))
+        // What stands in front becomes zeros. The limit is below 63, so there is something to shift by.
+        let kept = digits & (u64::MAX - 1) << before;
+        (eight(kept, self.scale), text.len() - 7 + before as usize / 8)
     }
 
     /// The same where the last eight digits are not all there are.
     #[inline(never)]
-    fn read_long(&self, digits: u64, front: &[u8]) -> Option<(u64, usize)> {
-        let upper = u64::from_le_bytes(*front.last_chunk::<8>()?) ^ ZEROS;
-        let others = not_below_ten(upper);
-        if others == 0 {
-            return None;
+    fn read_long(&self, digits: u64, front: &[u8]) -> (u64, usize) {
+        let Some(last) = front.last_chunk::<8>() else { return NOWHERE };
+        let upper = u64::from_le_bytes(*last) ^ ZEROS;
+        let Some(before) = not_below_ten(upper).checked_ilog2() else { return NOWHERE };
+        if self.scale == 0 {
+            return NOWHERE;
         }
-        let many = others.leading_zeros() as usize / 8;
-        let kept = if many == 0 { 0 } else { upper & (u64::MAX << (64 - 8 * many)) };
-        let upper = eight(kept, INTEGER.upper);
-        Some((upper * self.front + eight(digits, self.upper), front.len() - many))
+        let kept = upper & ((u64::MAX - 1) << before);
+        let number = eight(kept, INTEGER.scale) * self.front + eight(digits, self.scale);
+        (number, front.len() - 7 + before as usize / 8)
     }
 }
 
 /// The top bit of each byte of `word` that is no digit.
 #[inline]
 pub(super) fn not_digits(word: u64) -> u64 {
-    // Digits are 0x30 to 0x39: with 0x46 added they stay below 0x80, and 0x3a and above do not; with 0x30 taken away
-    // from 0x80 and more, those below 0x30 lose their top bit. Bytes that have it already are no digits either.
-    let low = word & !TOP;
-    let above = low + 0x4646_4646_4646_4646;
-    let below = !((low | TOP) - ZEROS);
-    (word | above | below) & TOP
+    not_below_ten(word ^ ZEROS)
 }
 
 /// The top bit of each byte that is 10 or more.
 #[inline]
-fn not_below_ten(bytes: u64) -> u64 {
+pub(super) fn not_below_ten(bytes: u64) -> u64 {
     (((bytes & !TOP) + 0x7676_7676_7676_7676) | bytes) & TOP
 }
 
 /// Eight digits, each in a byte of its own, the first one in the lowest: their pairs, then pairs of these, are added up
-/// in the lanes of one register. The upper four count `upper` each.
+/// in the lanes of one register.
 #[inline]
-fn eight(digits: u64, upper: u64) -> u64 {
-    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    (fours & 0xffff) * upper + (fours >> 32)
+pub(super) fn eight(digits: u64, scale: u64) -> u64 {
+    let pairs = (digits.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
+    fours.wrapping_mul(scale) >> 32
 }
 
 /// The number that eight digits make, as logged.
 #[inline]
 pub(crate) fn eight_digits(text: [u8; 8]) -> Option<u64> {
     let digits = u64::from_le_bytes(text) ^ ZEROS;
-    (not_below_ten(digits) == 0).then(|| eight(digits, INTEGER.upper))
+    (not_below_ten(digits) == 0).then(|| eight(digits, INTEGER.scale))
 }
 
 #[cfg(test)]
@@ -137,6 +172,30 @@ mod tests {
                 assert_eq!(digits(&text), plain, "{byte} at {at}");
             }
         }
+    }
+
+    #[test]
+    fn numbers_are_read_from_the_front_of_a_text() {
+        for (at, byte) in (0..8).flat_map(|at| (0..=255).map(move |byte| (at, byte))) {
+            for end in 0..8 {
+                let mut text = *b"12345678";
+                text[at] = byte;
+                text[end] = b'"';
+                let many = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                let number = str::from_utf8(&text[..many]).unwrap().parse().ok();
+                let slow = number.map(|number: u64| (number, many));
+                assert_eq!(INTEGER.read_front(&text), slow, "{}", text.escape_ascii());
+            }
+            let mut text = *b"1.234567";
+            text[at] = byte;
+            let slow = slowly(&text[..5], true).filter(|(_, start)| *start == 0);
+            let slow = slow.map(|(number, _)| (number, 5));
+            assert_eq!(MILLIS.read_front(&text), slow, "{}", text.escape_ascii());
+        }
+        assert_eq!(INTEGER.read_front(b"12345678"), None, "too long");
+        assert_eq!(INTEGER.read_front(b"1234567"), None, "near the end");
+        assert_eq!(NONE.read_front(&[0; 8]), None);
+        assert_eq!(NONE.read_front(b"12345 78"), None);
     }
 
     /// What `text` ends with, byte by byte.
@@ -156,6 +215,7 @@ mod tests {
 
     #[test]
     fn numbers_are_read_back_from_the_end_of_a_text() {
+        let is_found = |read: &(u64, usize)| *read != NOWHERE;
         for (at, byte) in (0..20).flat_map(|at| (0..=255).map(move |byte| (at, byte))) {
             for front in 0..20 {
                 let mut text = *b"12345678901234567890";
@@ -163,20 +223,20 @@ mod tests {
                 text[front] = b'=';
                 let read = INTEGER.read_back(&text);
                 let slow = slowly(&text, false).filter(|(_, start)| (5..20).contains(start));
-                assert_eq!(read, slow, "{}", text.escape_ascii());
+                assert_eq!(Some(read).filter(is_found), slow, "{}", text.escape_ascii());
                 let mut text = *b"1234567890123456.890";
                 text[at] = byte;
                 text[front] = b'"';
                 let read = MILLIS.read_back(&text);
                 let slow = slowly(&text, true).filter(|(_, start)| (5..20).contains(start));
-                assert_eq!(read, slow, "{}", text.escape_ascii());
+                assert_eq!(Some(read).filter(is_found), slow, "{}", text.escape_ascii());
             }
         }
-        assert_eq!(INTEGER.read_back(b"=123456"), None, "near the start");
-        assert_eq!(INTEGER.read_back(b"=12345678"), None, "near the start");
+        assert_eq!(INTEGER.read_back(b"=123456"), NOWHERE, "near the start");
+        assert_eq!(INTEGER.read_back(b"=12345678"), NOWHERE, "near the start");
         let controls = b"\" 123\x01\x02\x03\x04\x05\x06\x07\x08";
         for no_number in [&b"uct=\"0.001"[..], controls, &[0; 16]] {
-            assert_eq!(NONE.read_back(no_number), None, "{}", no_number.escape_ascii());
+            assert_eq!(NONE.read_back(no_number), NOWHERE, "{}", no_number.escape_ascii());
         }
     }
 }

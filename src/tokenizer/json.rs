@@ -4,7 +4,7 @@
 //! absent number, a bare `-`, bare lists `0.000, 0.002`, `\x22` without `escape=json`. Nested objects are entered: a
 //! value is known by its own key, at any depth.
 
-use super::{Expected, Fields, Mismatch, Wanted};
+use super::{Expected, Mismatch, Tokens, Values, Wanted};
 use crate::log_format::variable::Field;
 use crate::log_format::{LogFormat, Piece};
 use memchr::memchr2;
@@ -40,15 +40,17 @@ impl JsonKeys {
     ///
     /// # Errors
     /// The place where the line stops looking like a JSON object, or that it holds none of the keys.
-    pub fn tokenize<'a>(&self, line: &'a [u8]) -> Result<Fields<'a>, Mismatch> {
-        let mut fields = Fields::EMPTY;
+    pub fn tokenize<'a>(&self, line: &'a [u8]) -> Result<Tokens<'a>, Mismatch> {
+        let mut values = Values::EMPTY;
         let mut found = 0;
         for pair in pairs(line) {
             let (key, value) = pair?;
             if let Some((_, field)) = self.keys.iter().find(|(name, _)| **name == *key)
-                && fields.get(*field).is_none()
+                && !values.has(*field)
             {
-                fields.set(*field, value);
+                // A part of the line.
+                let from = value.as_ptr().addr() - line.as_ptr().addr();
+                values.set(*field, from, from + value.len());
                 found += 1;
             }
         }
@@ -58,7 +60,7 @@ impl JsonKeys {
                 expected: Expected::Text("a JSON object with at least one of the format's keys"),
             });
         }
-        Ok(fields)
+        Ok(Tokens { line, values })
     }
 }
 

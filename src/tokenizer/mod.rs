@@ -10,7 +10,9 @@
 //! Where the first try fails the slow and obvious engine ([`mod@reference`]) decides, which is also the oracle of the
 //! tests; a JSON line whose keys come in another order is read by its keys ([`json`]).
 
+mod back;
 mod digits;
+mod fields;
 pub mod json;
 mod layout;
 mod near;
@@ -24,6 +26,7 @@ use crate::error::excerpt;
 use crate::log_format::LogFormat;
 use crate::log_format::variable::{Field, Shape};
 pub(crate) use digits::eight_digits;
+pub use fields::{Fields, Tokens, Values};
 use json::JsonKeys;
 pub use layout::Layout;
 pub(crate) use near::{holds, is_word};
@@ -64,69 +67,6 @@ impl Wanted {
         Field::of_variable(variable).filter(|field| self.bits & (1 << field.index()) != 0)
     }
 }
-
-/// The values of one line, as logged: escapes are not undone.
-#[derive(Debug, Clone, Copy)]
-pub struct Fields<'a> {
-    values: [Option<&'a [u8]>; Field::COUNT],
-    /// What was read as a number on the way, by the bits of `numbered`.
-    numbers: [u64; Field::COUNT],
-    /// Bits of the fields that have a value.
-    present: u32,
-    numbered: u32,
-}
-
-impl<'a> Fields<'a> {
-    /// No value at all.
-    pub const EMPTY: Fields<'a> = Fields {
-        values: [None; Field::COUNT],
-        numbers: [0; Field::COUNT],
-        present: 0,
-        numbered: 0,
-    };
-
-    /// The value of a field; none where the format does not log it or nobody asked for it.
-    #[inline]
-    pub fn get(&self, field: Field) -> Option<&'a [u8]> {
-        self.values[field.index()]
-    }
-
-    /// The value of a field that is a single number, times in milliseconds. None also where it was not read so: see
-    /// [`crate::record::number`] for all that can be.
-    #[inline]
-    pub fn number(&self, field: Field) -> Option<u64> {
-        (self.numbered & 1 << field.index() != 0).then(|| self.numbers[field.index()])
-    }
-
-    /// Were all of these that have a value read as a number?
-    #[inline]
-    pub fn are_numbers(&self, fields: &Wanted) -> bool {
-        self.present & fields.bits & !self.numbered == 0
-    }
-
-    /// Sets a value.
-    #[inline]
-    pub(crate) fn set(&mut self, field: Field, value: &'a [u8]) {
-        self.values[field.index()] = Some(value);
-        self.present |= 1 << field.index();
-    }
-
-    /// Notes what the value of a field was read as.
-    #[inline]
-    fn set_number(&mut self, field: Field, number: u64) {
-        self.numbers[field.index()] = number;
-        self.numbered |= 1 << field.index();
-    }
-}
-
-/// Equal values: how they were read can't be seen from outside.
-impl PartialEq for Fields<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.values == other.values
-    }
-}
-
-impl Eq for Fields<'_> {}
 
 /// What a line should have held at some column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,30 +135,27 @@ impl Tokenizer {
     ///
     /// # Errors
     /// The place where the line stops fitting the format.
-    pub fn tokenize<'a>(&self, line: &'a [u8]) -> Result<Fields<'a>, Mismatch> {
-        let mut fields = Fields::EMPTY;
-        self.tokenize_into(line, &mut fields).map(|()| fields)
+    pub fn tokenize<'a>(&self, line: &'a [u8]) -> Result<Tokens<'a>, Mismatch> {
+        let mut values = Values::EMPTY;
+        self.tokenize_into(line, &mut values).map(|()| Tokens { line, values })
     }
 
-    /// The same into `fields`, which must be empty: they are too large to be handed around for each line.
+    /// The same into `values`, which are too large to be made anew for each line.
     ///
     /// # Errors
     /// The place where the line stops fitting the format.
     #[inline]
-    pub fn tokenize_into<'a>(
-        &self,
-        line: &'a [u8],
-        fields: &mut Fields<'a>,
-    ) -> Result<(), Mismatch> {
-        match self.plan.scan(&self.layout, line, fields) {
+    pub fn tokenize_into(&self, line: &[u8], values: &mut Values) -> Result<(), Mismatch> {
+        values.clear();
+        match self.plan.scan(&self.layout, line, values) {
             Some(()) => Ok(()),
-            None => self.tokenize_strictly(line).map(|read| *fields = read),
+            None => self.tokenize_strictly(line).map(|read| *values = read.values),
         }
     }
 
     /// Does the line fit the format as it stands, not only by its keys?
     pub fn fits_in_order(&self, line: &[u8]) -> bool {
-        self.plan.scan(&self.layout, line, &mut Fields::EMPTY.clone()).is_some()
+        self.plan.scan(&self.layout, line, &mut Values::EMPTY.clone()).is_some()
             || reference::tokenize(&self.layout, line).is_ok()
     }
 
@@ -247,7 +184,7 @@ impl Tokenizer {
     /// # Errors
     /// The place where the line stops fitting the format.
     #[cold]
-    pub fn tokenize_strictly<'a>(&self, line: &'a [u8]) -> Result<Fields<'a>, Mismatch> {
+    pub fn tokenize_strictly<'a>(&self, line: &'a [u8]) -> Result<Tokens<'a>, Mismatch> {
         let read = reference::tokenize(&self.layout, line);
         match &self.keys {
             Some(keys) => read.or_else(|by_format| {

@@ -21,6 +21,26 @@ pub(super) fn rfind(byte: u8, line: &[u8], end: usize) -> Option<usize> {
     memrchr(byte, &line[..to])
 }
 
+/// The last place of a byte in a text, if all bytes behind it are at least `least`, which is at most 0x80, and none a
+/// quote; with 0 they may be any. None also where that is not quickly seen.
+#[inline]
+pub(super) fn behind(byte: u8, least: u8, text: &[u8]) -> Option<usize> {
+    let mut to = text.len();
+    for _ in 0..TRIES {
+        let word = u64::from_le_bytes(*text[..to].last_chunk()?);
+        let odd = if least == 0 { 0 } else { below(word, least) | equal_bytes(word, b'"') };
+        if let Some(bit) = equal_bytes(word, byte).checked_ilog2() {
+            let is_good = odd & (u64::MAX - 1) << bit == 0;
+            return is_good.then_some(to - 8 + bit as usize / 8);
+        }
+        if odd != 0 {
+            return None;
+        }
+        to -= 8;
+    }
+    None
+}
+
 /// The next place of a byte from `from` on, which may not lie behind the line.
 #[inline]
 pub(super) fn find(byte: u8, line: &[u8], from: usize) -> Option<usize> {
@@ -62,19 +82,22 @@ pub(crate) fn holds(text: &[u8], byte: u8) -> bool {
 /// not quickly seen.
 #[inline]
 pub(super) fn is_plain(line: &[u8], at: usize, end: usize, least: u8) -> bool {
-    let many = end.wrapping_sub(at);
-    many <= 24
-        && (0..many.div_ceil(8)).all(|part| {
-            let Some(chunk) = line.get(at + 8 * part..).and_then(<[u8]>::first_chunk) else {
-                return false;
-            };
-            let word = u64::from_le_bytes(*chunk);
-            let odd = below(word, least) | equal_bytes(word, b'"');
-            // What stands behind the end does not count.
-            let kept = (many - 8 * part).min(8);
-            odd << (64 - 8 * kept) == 0
-        })
+    let odd = |bytes: &[u8; 8]| {
+        let word = u64::from_le_bytes(*bytes);
+        below(word, least) | equal_bytes(word, b'"')
+    };
+    let Some(text) = line.get(at..end) else { return false };
+    if let Some(last) = text.last_chunk() {
+        let (chunks, _) = text.as_chunks();
+        return chunks.len() <= LONG_WORD && odd(last) == 0 && chunks.iter().all(|c| odd(c) == 0);
+    }
+    // What stands behind the end does not count.
+    let kept = 8 * text.len();
+    text.is_empty() || line[at..].first_chunk().is_some_and(|chunk| odd(chunk) << (64 - kept) == 0)
 }
+
+/// So many times eight bytes are looked at in a row: as many as `$request_id` has.
+const LONG_WORD: usize = 4;
 
 /// The top bit of each byte that is below `least`, which is at most 0x80.
 #[inline]
@@ -122,6 +145,10 @@ impl Literal {
         let head = word(0, &bytes[..short]);
         let tail = word(8 - short, &bytes[bytes.len() - short..]);
         Literal { bytes: bytes.into(), head, tail }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     pub(super) fn len(&self) -> usize {
@@ -193,6 +220,18 @@ mod tests {
             let end = cut.min(text.len());
             let plain = text[..end].iter().rposition(|&other| other == byte);
             prop_assert_eq!(rfind(byte, &text, end), plain);
+            for least in [0, 0x20, 0x21, 0x80] {
+                let is_good = |at: &usize| {
+                    let value = &text[at + 1..end];
+                    least == 0 || !value.iter().any(|byte| *byte < least || *byte == b'"')
+                };
+                let is_quick = |at: &usize| {
+                    let words = (end - at).div_ceil(8);
+                    words <= TRIES && 8 * words <= end
+                };
+                let found = behind(byte, least, &text[..end]);
+                prop_assert_eq!(found, plain.filter(is_good).filter(is_quick));
+            }
             let next = text[end..].iter().position(|&other| other == byte).map(|found| end + found);
             prop_assert_eq!(find(byte, &text, end), next);
             let is_odd = |byte: &u8| *byte <= b' ' || *byte == b'"' || *byte == b',';
@@ -200,8 +239,9 @@ mod tests {
             prop_assert_eq!(super::is_word(&text[..end]), is_word);
             for (from, least) in (0..=end).flat_map(|from| [(from, 0x20), (from, 0x21)]) {
                 let is_good = !text[from..end].iter().any(|byte| *byte < least || *byte == b'"');
-                let chunks = (end - from).next_multiple_of(8);
-                let is_quick = end - from <= 24 && text.len() >= from + chunks;
+                let many = end - from;
+                let is_quick = many < 8 * (LONG_WORD + 1)
+                    && (many == 0 || many >= 8 || text.len() >= from + 8);
                 prop_assert_eq!(is_plain(&text, from, end, least), is_good && is_quick);
             }
             prop_assert_eq!(holds(&text[..end], byte), text[..end].contains(&byte));

@@ -1,5 +1,6 @@
 //! Which values of a layout are read from which end, and how each is found: chosen once, for all lines.
 
+use super::back::{Back, Backward, FromRight, Usual};
 use super::digits::{self, Number};
 use super::layout::{Layout, Leg};
 use super::near::Literal;
@@ -24,17 +25,6 @@ pub(super) enum Forward {
     LineEnd,
 }
 
-/// How to find the start of a value from its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Backward {
-    /// Behind the last quote that is not escaped.
-    Quote,
-    /// Behind the literal that starts at the last such byte.
-    From,
-    /// Behind the last such byte.
-    After,
-}
-
 /// What the value of a field is read as on the way.
 fn number_of(field: Option<Field>) -> Number {
     use Field::{
@@ -52,6 +42,15 @@ fn number_of(field: Option<Field>) -> Number {
     }
 }
 
+/// The same of any value.
+fn number_from_left(leg: &Leg) -> Number {
+    match (leg.field, leg.shape) {
+        (None, Shape::Integer | Shape::Numbers) => digits::INTEGER,
+        (None, Shape::Seconds) => digits::MILLIS,
+        (field, _) => number_of(field),
+    }
+}
+
 /// A step from the left.
 #[derive(Debug, Clone)]
 pub(super) struct FromLeft {
@@ -62,24 +61,6 @@ pub(super) struct FromLeft {
     pub(super) field: Option<Field>,
 }
 
-/// A step from the right.
-#[derive(Debug, Clone)]
-pub(super) struct FromRight {
-    pub(super) how: Backward,
-    pub(super) byte: u8,
-    /// The byte is one, and nothing in front of it makes it another one.
-    pub(super) is_clear: bool,
-    /// How many bytes behind that byte the value starts.
-    pub(super) skip: usize,
-    /// What stands behind the value.
-    pub(super) literal: Literal,
-    pub(super) number: Number,
-    pub(super) field: Option<Field>,
-    /// Whether it must be seen that what was found is a value of its shape: sealed ones may hold anything.
-    pub(super) is_sealed: bool,
-    pub(super) leg: usize,
-}
-
 /// The steps for one layout.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
@@ -87,10 +68,14 @@ pub(super) struct Plan {
     pub(super) lead: Literal,
     /// Steps for the first legs, from the left.
     pub(super) forward: Vec<FromLeft>,
-    /// Steps for the last legs, from the right: the last leg first.
-    pub(super) backward: Vec<FromRight>,
-    /// What stands in front of the first value that is read from the right.
-    pub(super) before: Literal,
+    /// Bits of the fields that this sets.
+    pub(super) present: u32,
+    /// Steps for the last legs, from the right.
+    pub(super) back: Back,
+    /// These are all legs.
+    pub(super) is_all: bool,
+    /// The length of the literal between those from the left and those from the right.
+    pub(super) overlap: usize,
     /// Nothing of this layout can be read without trying.
     pub(super) hopeless: bool,
 }
@@ -118,32 +103,49 @@ impl Plan {
             let (how, byte) = backward_step(layout, i)?;
             let before = literal_before(layout, i);
             let skip = if how == Backward::From { before.len() } else { 1 };
-            let is_clear = match how {
-                Backward::Quote => before.iter().rev().nth(1).is_some_and(|byte| *byte != b'\\'),
-                Backward::From => false,
-                Backward::After => true,
+            // A quote behind a backslash may be the value's own.
+            let is_clear = how != Backward::Quote
+                || before.iter().rev().nth(1).is_some_and(|byte| *byte != b'\\');
+            let least = match legs[i].shape {
+                _ if !is_clear => None,
+                _ if legs[i].seal.is_some() => Some(0),
+                Shape::Token => Some(b' ' + 1),
+                _ => None,
             };
-            let literal = Literal::new(&legs[i].literal);
-            let (field, is_sealed) = (legs[i].field, legs[i].seal.is_some());
-            let number = number_of(field);
-            let leg = i;
-            Some(FromRight { how, byte, is_clear, skip, literal, number, field, is_sealed, leg })
+            let number = if is_clear { number_of(legs[i].field) } else { digits::NONE };
+            // Any one, where none is wanted.
+            let field = legs[i].field.unwrap_or(Field::Group);
+            Some(FromRight {
+                least,
+                number,
+                usual: Usual::new(field, &number, before),
+                before: Literal::new(before),
+                field,
+                is_wanted: legs[i].field.is_some(),
+                how,
+                byte,
+                skip,
+                is_sealed: legs[i].seal.is_some(),
+                leg: i,
+            })
         });
-        let backward = backward.collect();
+        let backward: Vec<FromRight> = backward.collect();
         let forward = (0..left).map_while(|i| {
             let how = forward_step(&legs[i], i + 1 == legs.len())?;
             let literal = Literal::new(&legs[i].literal);
-            let number = number_of(legs[i].field);
+            let number = number_from_left(&legs[i]);
             Some(FromLeft { how, literal, number, field: legs[i].field })
         });
         let forward: Vec<FromLeft> = forward.collect();
-        let before = Literal::new(literal_before(layout, legs.len() - right));
+        let fields = legs.iter().filter_map(|leg| leg.field);
         Plan {
+            present: fields.fold(0, |bits, field| bits | 1 << field.index()),
             hopeless: forward.len() < left,
             lead: Literal::new(&layout.lead),
+            is_all: forward.len() + backward.len() == legs.len(),
+            overlap: literal_before(layout, legs.len() - right).len(),
             forward,
-            backward,
-            before,
+            back: Back::new(legs.last().map_or(&[], |leg| &leg.literal), backward),
         }
     }
 }
@@ -208,7 +210,7 @@ fn forward_step(leg: &Leg, is_last: bool) -> Option<Forward> {
         (Shape::Text, [byte]) | (Shape::Token, [byte @ b' ', ..]) => Some(Forward::Byte(*byte)),
         (Shape::Text | Shape::Token, [byte, ..]) => Some(Forward::Literal(*byte)),
         (shape @ (Shape::Integer | Shape::Seconds | Shape::Numbers), [byte, ..])
-            if number_of(leg.field) != digits::NONE
+            if number_from_left(leg) != digits::NONE
                 && !byte.is_ascii_digit()
                 && !b"-.,:".contains(byte) =>
         {

@@ -7,7 +7,7 @@
 
 use super::layout::{Layout, Leg, find_seal};
 use super::shapes::{list_ends, longest};
-use super::{Expected, Fields, Mismatch};
+use super::{Expected, Mismatch, Tokens, Values};
 use crate::log_format::variable::Shape;
 use hashbrown::HashSet;
 
@@ -25,14 +25,14 @@ const LOOKS: usize = 16;
 ///
 /// # Errors
 /// The furthest place where a reading failed.
-pub fn tokenize<'a>(layout: &Layout, line: &'a [u8]) -> Result<Fields<'a>, Mismatch> {
-    let mut fields = Fields::EMPTY;
+pub fn tokenize<'a>(layout: &Layout, line: &'a [u8]) -> Result<Tokens<'a>, Mismatch> {
+    let mut values = Values::EMPTY;
     for (leg, (from, to)) in layout.legs.iter().zip(spans(layout, line)?) {
         if let Some(field) = leg.field {
-            fields.set(field, &line[from..to]);
+            values.set(field, from, to);
         }
     }
-    Ok(fields)
+    Ok(Tokens { line, values })
 }
 
 /// Where the values of a line stand, in the order of the format's variables.

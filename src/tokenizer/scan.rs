@@ -6,22 +6,17 @@
 //! byte in front. What lies between and was not asked for is not looked at. Where a step fails it gives up, and the
 //! reference decides.
 
-use super::Fields;
+use super::Values;
 use super::layout::{Layout, Leg, find_seal as find_far_seal, is_escaped};
-use super::near;
-use super::plan::{Backward, Forward, FromLeft, FromRight, Plan};
+use super::near::{self, Literal};
+use super::plan::{Forward, FromLeft, Plan};
 use super::shapes::longest;
 use crate::log_format::variable::Shape;
 
 impl Plan {
     /// Sets the values of a line; none where the first try does not fit, and then some may be set.
     #[inline]
-    pub(super) fn scan<'a>(
-        &self,
-        layout: &Layout,
-        line: &'a [u8],
-        fields: &mut Fields<'a>,
-    ) -> Option<()> {
+    pub(super) fn scan(&self, layout: &Layout, line: &[u8], values: &mut Values) -> Option<()> {
         if self.hopeless || !self.lead.starts(line) {
             return None;
         }
@@ -29,68 +24,23 @@ impl Plan {
         for (step, leg) in self.forward.iter().zip(&layout.legs) {
             let (end, number) = forward_end(step, leg, line, left)?;
             if let Some(field) = step.field {
-                fields.set(field, line.get(left..end)?);
+                values.place(field, left, end);
                 if let Some(number) = number {
-                    fields.set_number(field, number);
+                    values.place_number(field, number);
+                    values.numbered |= 1 << field.index();
                 }
             }
             left = end + step.literal.len();
         }
-        // What is not read yet.
-        let mut rest = line;
-        for step in &self.backward {
-            // The literal in front of the value is that of the next step, or the last one below.
-            let to = step.literal.strip_end(rest)?;
-            if let (Some(field), Some((number, start))) = (step.field, step.number.read_back(to))
-                && step.begins(to, start)
-            {
-                (rest, _) = to.split_at_checked(start)?;
-                fields.set(field, &to[start..]);
-                fields.set_number(field, number);
-                continue;
-            }
-            let value;
-            (rest, value) = to.split_at_checked(step.start(to)?)?;
-            if !step.is_sealed && !is_whole(&layout.legs[step.leg], line, rest.len(), value) {
-                return None;
-            }
-            if let Some(field) = step.field {
-                fields.set(field, value);
-            }
-        }
-        if !self.backward.is_empty() && !self.before.ends(rest) {
-            return None;
-        }
-        let (right, legs) = (rest.len(), layout.legs.len());
-        let meets = if self.forward.len() == legs {
-            left == line.len()
-        } else if self.backward.is_empty() {
-            true
-        } else if self.forward.len() + self.backward.len() == legs {
-            left == right
+        let meets = if self.back.len() == 0 {
+            self.forward.len() < layout.legs.len() || left == line.len()
         } else {
-            left + self.before.len() <= right
+            let right = self.back.scan(layout, line, values)?;
+            // The literal in front of these values stands behind the others.
+            if self.is_all { left == right + self.overlap } else { left <= right }
         };
+        values.declare(self.present);
         meets.then_some(())
-    }
-}
-
-impl FromRight {
-    /// Does a number that starts here start behind the byte that must stand there?
-    #[inline]
-    fn begins(&self, text: &[u8], start: usize) -> bool {
-        // A quote is not escaped: the byte before it is that of a literal.
-        self.is_clear && text.get(start.wrapping_sub(1)) == Some(&self.byte)
-    }
-
-    /// Where the value in the end of `text`, the first bytes of the line, starts.
-    #[inline]
-    fn start(&self, text: &[u8]) -> Option<usize> {
-        let mut at = near::rfind(self.byte, text, text.len())?;
-        while self.how == Backward::Quote && is_escaped(text, 0, at) {
-            at = near::rfind(self.byte, text, at)?;
-        }
-        Some(at + self.skip)
     }
 }
 
@@ -109,21 +59,29 @@ fn forward_end(step: &FromLeft, leg: &Leg, line: &[u8], at: usize) -> Option<(us
                 end
             }
         }
-        Forward::Byte(byte) => {
-            let end = near::find(*byte, line, at)?;
-            text_up_to(leg, line, at, end)?
-        }
-        Forward::Literal(byte) => {
-            let mut end = near::find(*byte, line, at)?;
-            while !literal.starts(&line[end..]) {
-                end = near::find(*byte, line, end + 1)?;
+        Forward::Byte(_) | Forward::Literal(_) | Forward::LineEnd => {
+            let end = match how {
+                Forward::Byte(byte) => near::find(*byte, line, at)?,
+                Forward::Literal(byte) => literal_from(*byte, literal, line, at)?,
+                _ => line.len().checked_sub(literal.len()).filter(|end| *end >= at)?,
+            };
+            if !is_text(leg, line, at, end) {
+                return None;
             }
-            text_up_to(leg, line, at, end)?
+            end
         }
         Forward::Number(shape, byte) => {
-            let end = near::find(*byte, line, at)?;
-            number = step.number_from(line, at, end).filter(|_| !goes_on(*shape, line, end));
-            if number.is_some() { end } else { longest(*shape, line, at, Some(*byte))? }
+            if let Some((number, length)) =
+                line.get(at..).and_then(|text| step.number.read_front(text))
+                && line.get(at + length) == Some(byte)
+                && !goes_on(*shape, line, at + length)
+            {
+                let end = at + length;
+                return literal.starts(&line[end..]).then_some((end, Some(number)));
+            }
+            let end;
+            (end, number) = step.number_far(line, at, *shape, *byte)?;
+            end
         }
         Forward::Address(byte) => {
             let end = near::find(*byte, line, at)?;
@@ -132,10 +90,6 @@ fn forward_end(step: &FromLeft, leg: &Leg, line: &[u8], at: usize) -> Option<(us
             if is_all { end } else { longest(Shape::Addresses, line, at, Some(*byte))? }
         }
         Forward::Grammar(shape, stop) => longest(*shape, line, at, *stop)?,
-        Forward::LineEnd => {
-            let end = line.len().checked_sub(literal.len()).filter(|end| *end >= at)?;
-            text_up_to(leg, line, at, end)?
-        }
     };
     literal.starts(&line[end..]).then_some((end, number))
 }
@@ -146,11 +100,36 @@ fn goes_on(shape: Shape, line: &[u8], end: usize) -> bool {
     shape.is_list() && line[end] == b' ' && line.get(end + 1) == Some(&b':')
 }
 
+/// The next place of a literal that starts with this byte.
+#[inline]
+fn literal_from(byte: u8, literal: &Literal, line: &[u8], at: usize) -> Option<usize> {
+    let mut end = near::find(byte, line, at)?;
+    while !literal.starts(&line[end..]) {
+        end = near::find(byte, line, end + 1)?;
+    }
+    Some(end)
+}
+
 impl FromLeft {
+    /// The end of a list of numbers that is not read at once, and the number if it is only one.
+    #[inline(never)]
+    fn number_far(
+        &self,
+        line: &[u8],
+        at: usize,
+        shape: Shape,
+        byte: u8,
+    ) -> Option<(usize, Option<u64>)> {
+        let end = near::find(byte, line, at)?;
+        let number = self.number_from(line, at, end).filter(|_| !goes_on(shape, line, end));
+        let end = if number.is_some() { end } else { longest(shape, line, at, Some(byte))? };
+        Some((end, number))
+    }
+
     /// The number that the value from `at` to `end` is.
     #[inline]
     fn number_from(&self, line: &[u8], at: usize, end: usize) -> Option<u64> {
-        let (number, start) = self.number.read_back(&line[..end])?;
+        let (number, start) = self.number.read_back(&line[..end]);
         (start == at).then_some(number)
     }
 }
@@ -169,17 +148,16 @@ fn find_seal(seal: u8, line: &[u8], from: usize) -> Option<usize> {
 #[inline]
 fn is_text(leg: &Leg, line: &[u8], at: usize, end: usize) -> bool {
     let least = if leg.shape == Shape::Token { b' ' + 1 } else { b' ' };
-    near::is_plain(line, at, end, least) || line.get(at..end).is_some_and(|text| leg.is_text(text))
+    near::is_plain(line, at, end, least) || is_odd_text(leg, line, at, end)
 }
 
-/// The end of a text, if it can be one.
-#[inline]
-fn text_up_to(leg: &Leg, line: &[u8], at: usize, end: usize) -> Option<usize> {
-    is_text(leg, line, at, end).then_some(end)
+#[inline(never)]
+fn is_odd_text(leg: &Leg, line: &[u8], at: usize, end: usize) -> bool {
+    line.get(at..end).is_some_and(|text| leg.is_text(text))
 }
 
 #[inline]
-fn is_whole(leg: &Leg, line: &[u8], start: usize, value: &[u8]) -> bool {
+pub(super) fn is_whole(leg: &Leg, line: &[u8], start: usize, value: &[u8]) -> bool {
     match leg.shape {
         Shape::Text | Shape::Token => is_text(leg, line, start, start + value.len()),
         shape => longest(shape, value, 0, None) == Some(value.len()),
@@ -193,7 +171,7 @@ mod tests {
     use crate::log_format::{Piece, presets::ALL};
     use crate::record::attempt::attempts;
     use crate::record::number::{integer, integer_of, millis_of, millis_wide};
-    use crate::tokenizer::{Wanted, reference};
+    use crate::tokenizer::{Fields, Tokens, Wanted, reference};
     use proptest::prelude::*;
     use proptest::sample::Index;
 
@@ -253,12 +231,14 @@ mod tests {
                 line[at] = byte;
             }
             let layout = Layout::new(&format, &Wanted::new(&Field::ALL));
-            let mut fields = Fields::EMPTY;
-            let fast = Plan::new(&layout).scan(&layout, &line, &mut fields).map(|()| fields);
+            let mut values = Values::EMPTY;
+            let fast = Plan::new(&layout).scan(&layout, &line, &mut values);
+            let fast = fast.map(|()| Tokens { line: &line, values });
             let slow = reference::tokenize(&layout, &line);
             if let (Some(fast), Ok(slow)) = (fast, slow) {
                 prop_assert_eq!(fast, slow, "{}: {}", preset.name, line.escape_ascii());
-                let mut texts = Fields::EMPTY;
+                // Without what was read as numbers on the way.
+                let (fast, texts) = (fast.fields(), slow.fields());
                 for field in Field::ALL {
                     let text = fast.get(field).unwrap_or_default();
                     if let Some(number) = fast.number(field) {
@@ -266,7 +246,6 @@ mod tests {
                         let plain = millis.and_then(|ms| u64::try_from(ms).ok()).or(integer(text));
                         prop_assert_eq!(Some(number), plain, "{:?}: {}", field, text.escape_ascii());
                     }
-                    fast.get(field).into_iter().for_each(|text| texts.set(field, text));
                 }
                 let all = |fields: &Fields<'_>| {
                     let mut all = Vec::new();

@@ -1,11 +1,15 @@
 use super::*;
+use crate::tokenizer::Values;
 
-fn fields<'a>(values: &[(Field, &'a str)]) -> Fields<'a> {
-    let mut fields = Fields::EMPTY;
+/// A line with these values, one behind the other.
+fn fields(values: &[(Field, &str)]) -> Fields<'static> {
+    let (mut line, mut read) = (String::new(), Values::EMPTY);
     for (field, value) in values {
-        fields.set(*field, value.as_bytes());
+        read.set(*field, line.len(), line.len() + value.len());
+        line.push_str(value);
     }
-    fields
+    // A few bytes for each test.
+    Fields::new(line.leak().as_bytes(), Box::leak(Box::new(read)))
 }
 
 fn read<'a>(addr: &'a str, connect: &'a str) -> Result<Vec<Attempt<'a>>, Reject<'a>> {
