@@ -14,11 +14,30 @@ use std::collections::BTreeMap;
 #[serde(try_from = "Stored<V>", bound(deserialize = "V: Merge + Clone + Deserialize<'de>"))]
 pub struct Cells<V, const UNIT_MS: i64, const MAX: usize> {
     scale: u32,
-    /// In the order of time.
+    /// In the order of time, at most `MAX`.
     #[serde(serialize_with = "distances", bound(serialize = "V: Serialize"))]
     filled: Vec<(i64, V)>,
-    /// The cell that is being filled, apart from the others: many lines in a row share theirs.
-    last: Option<(i64, V)>,
+    /// Only makes it quick.
+    #[serde(rename = "last", serialize_with = "none")]
+    recent: Recent,
+}
+
+/// The cell that was added to last: many lines in a row share theirs.
+#[derive(Debug, Clone, Copy, Default)]
+struct Recent {
+    /// Its start, in milliseconds since the epoch.
+    from: i64,
+    /// Milliseconds; 0 where no cell is known.
+    width: u64,
+    /// Its place among all.
+    at: usize,
+}
+
+impl Recent {
+    #[inline]
+    fn covers(&self, ms: i64) -> bool {
+        ms.wrapping_sub(self.from).cast_unsigned() < self.width
+    }
 }
 
 /// So many cells from the end are looked at one by one.
@@ -29,6 +48,7 @@ const CLOSE: usize = 8;
 struct Stored<V> {
     scale: u32,
     filled: Vec<(i64, V)>,
+    /// A cell that once was kept apart.
     last: Option<(i64, V)>,
 }
 
@@ -38,6 +58,11 @@ fn distances<S: Serializer, V: Serialize>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     by_distance(filled.iter().map(|(index, cell)| (index, cell)), serializer)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls it with")]
+fn none<S: Serializer>(_: &Recent, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_none()
 }
 
 /// The widest cells that are read back: 2^40 units.
@@ -61,7 +86,11 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> TryFrom<Stored<V>>
         {
             return Err("cells in order");
         }
-        Ok(Cells { scale, filled, last })
+        let mut cells = Cells { scale, filled, recent: Recent::default() };
+        if let Some((index, cell)) = last {
+            cells.add(index, cell);
+        }
+        Ok(cells)
     }
 }
 
@@ -69,59 +98,70 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
     /// Adds to the cell that `ms` (since the epoch) lies in.
     #[inline]
     pub fn record(&mut self, ms: i64, what: V) {
-        let index = ms.div_euclid(UNIT_MS) >> self.scale;
-        match &mut self.last {
-            Some((last, cell)) if *last == index => cell.merge(what),
-            _ => match self.filled.last_mut() {
-                // Times waver where cells meet.
-                Some((before, cell)) if *before == index => cell.merge(what),
-                _ => self.begin(ms, index, what),
-            },
+        match self.filled.get_mut(self.recent.at) {
+            Some((_, cell)) if self.recent.covers(ms) => cell.merge(what),
+            _ => self.add(ms.div_euclid(UNIT_MS) >> self.scale, what),
         }
     }
 
-    /// Goes on with another cell, that of this moment and index.
-    fn begin(&mut self, ms: i64, index: i64, what: V) {
-        let Some((before, cell)) = self.last.replace((index, what)) else { return };
-        match self.filled.last() {
-            Some((newest, _)) if *newest >= before || self.filled.len() >= MAX => {
-                self.add(before, cell);
-                self.fit();
-                if let Some((last, _)) = &mut self.last {
-                    // That may have coarsened the scale.
-                    *last = ms.div_euclid(UNIT_MS) >> self.scale;
+    /// Adds to the cell of an index.
+    #[inline(never)]
+    fn add(&mut self, index: i64, what: V) {
+        let at = self.place(index);
+        match self.filled.get_mut(at) {
+            Some((own, cell)) if *own == index => cell.merge(what),
+            _ => {
+                self.filled.insert(at, (index, what));
+                if self.filled.len() > MAX {
+                    self.fit();
+                    return;
                 }
             }
-            _ => self.filled.push((before, cell)),
         }
+        let width = UNIT_MS << self.scale;
+        self.recent = Recent { from: index.wrapping_mul(width), width: width.cast_unsigned(), at };
     }
 
-    /// Moves the cell that is being filled to the others.
-    fn settle(&mut self) {
-        if let Some((index, cell)) = self.last.take() {
-            self.add(index, cell);
-            self.fit();
+    /// Where a cell is, or is to be inserted. Lines come nearly in order, so it is at the end, close to it, or as far from
+    /// the last one that was asked for as their indices are apart.
+    #[inline]
+    fn place(&self, index: i64) -> usize {
+        if self.filled.last().is_none_or(|(newest, _)| *newest < index) {
+            return self.filled.len();
         }
-    }
-
-    /// Lines come nearly in order, so the place is at the end or close to it.
-    fn add(&mut self, index: i64, cell: V) {
+        if let Some((recent, _)) = self.filled.get(self.recent.at)
+            && let Ok(apart) = isize::try_from(index.wrapping_sub(*recent))
+            && let guess = self.recent.at.wrapping_add_signed(apart)
+            && self.filled.get(guess).is_some_and(|(at, _)| *at == index)
+        {
+            return guess;
+        }
         let is_before = |(at, _): &(i64, V)| *at < index;
         let newest = &self.filled[self.filled.len().saturating_sub(CLOSE)..];
-        let place = match newest.iter().rposition(is_before) {
+        match newest.iter().rposition(is_before) {
             Some(before) => self.filled.len() - newest.len() + before + 1,
             None => self.filled.partition_point(is_before),
-        };
-        match self.filled.get_mut(place) {
-            Some((at, own)) if *at == index => own.merge(cell),
-            _ => self.filled.insert(place, (index, cell)),
         }
     }
 
+    /// Widens the cells just as far as it takes for no more than `MAX`.
+    #[cold]
     fn fit(&mut self) {
-        while self.filled.len() > MAX {
-            self.coarsen(self.scale + 1);
+        if self.filled.len() <= MAX {
+            return;
         }
+        // Two neighbours become one cell when the highest bit in which they differ is cut off.
+        let mut united = [0usize; 65];
+        for pair in self.filled.windows(2) {
+            let bits = i64::BITS - (pair[0].0 ^ pair[1].0).leading_zeros();
+            united[bits as usize] += 1;
+        }
+        let mut left = self.filled.len();
+        let by = (0..i64::BITS).zip(united).find_map(|(by, united)| {
+            left -= united;
+            (left <= MAX).then_some(by)
+        });
+        self.coarsen(self.scale + by.unwrap_or(0));
     }
 
     fn coarsen(&mut self, scale: u32) {
@@ -134,6 +174,7 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
         }
         self.unite_equals();
         self.scale = scale;
+        self.recent = Recent::default();
     }
 
     /// Merges neighbours that have become one cell.
@@ -178,22 +219,16 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
 
     /// How often the width was doubled.
     pub fn scale(&self) -> u32 {
-        if self.last.is_none() {
-            return self.scale;
-        }
-        let mut settled = self.clone();
-        settled.settle();
-        settled.scale
+        self.scale
     }
 
     /// Cells of width `UNIT_MS << scale` by their start in milliseconds since the epoch; `scale` is raised to what the
     /// cells are kept at.
     pub fn at_scale(&self, scale: u32) -> BTreeMap<i64, V> {
-        let mut settled = self.clone();
-        settled.settle();
-        settled.coarsen(scale.max(settled.scale));
-        let scale = settled.scale;
-        settled.filled.into_iter().map(|(index, cell)| ((index << scale) * UNIT_MS, cell)).collect()
+        let mut coarser = self.clone();
+        coarser.coarsen(scale.max(self.scale));
+        let width = UNIT_MS << coarser.scale;
+        coarser.filled.into_iter().map(|(index, cell)| (index * width, cell)).collect()
     }
 
     /// What `count` makes of the cells, summed up over `from..to` in milliseconds since the epoch, as if it were spread
@@ -208,43 +243,37 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
             let share = (to.min(start + width) - from.max(start)).max(0) as f64 / width as f64;
             count(cell) as f64 * share
         };
-        inside.chain(&self.last).map(part).sum()
+        inside.map(part).sum()
     }
 
     /// Width of a cell in milliseconds, and start of each cell in milliseconds since the epoch with what is in it, in
     /// order.
     pub fn to_vec(&self) -> (i64, Vec<(i64, V)>) {
-        let mut settled = self.clone();
-        settled.settle();
-        let width = UNIT_MS << settled.scale;
-        for (index, _) in &mut settled.filled {
-            *index *= width;
-        }
-        (width, settled.filled)
+        let width = UNIT_MS << self.scale;
+        let cells = self.filled.iter().map(|(index, cell)| (index * width, cell.clone()));
+        (width, cells.collect())
     }
 
     /// Width of a cell in milliseconds and the cells by their start in milliseconds since the epoch.
     pub fn cells(&self) -> (i64, BTreeMap<i64, V>) {
-        let scale = self.scale();
-        (UNIT_MS << scale, self.at_scale(scale))
+        (UNIT_MS << self.scale, self.at_scale(self.scale))
     }
 }
 
-/// Equal contents: which cell is being filled can't be seen from outside.
+/// Equal contents: which cell was added to last can't be seen from outside.
 impl<V: Merge + Clone + PartialEq, const UNIT_MS: i64, const MAX: usize> PartialEq
     for Cells<V, UNIT_MS, MAX>
 {
     fn eq(&self, other: &Self) -> bool {
-        self.cells() == other.cells()
+        (self.scale, &self.filled) == (other.scale, &other.filled)
     }
 }
 
 impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Merge for Cells<V, UNIT_MS, MAX> {
-    fn merge(&mut self, mut other: Self) {
-        self.settle();
-        other.settle();
+    fn merge(&mut self, other: Self) {
         self.coarsen(self.scale.max(other.scale));
         self.unite(other.filled, self.scale - other.scale);
+        self.recent = Recent::default();
         self.fit();
         // Once they are coarser they take half the room.
         if self.filled.capacity() > 2 * self.filled.len() {
@@ -304,7 +333,41 @@ mod tests {
         }
     }
 
+    /// The slow and obvious form: all there ever was, in cells as narrow as fit.
+    fn slowly(seconds: &[i64]) -> (i64, BTreeMap<i64, Count>) {
+        let mut width = 1;
+        loop {
+            let mut cells: BTreeMap<i64, Count> = BTreeMap::new();
+            for second in seconds {
+                cells.entry(second.div_euclid(width) * width * 1000).or_default().0 += 1;
+            }
+            if cells.len() <= 64 {
+                return (width * 1000, cells);
+            }
+            width *= 2;
+        }
+    }
+
+    /// Times that waver on their way, with gaps; and some that are nowhere near.
+    fn any_seconds() -> impl Strategy<Value = Vec<i64>> {
+        let step = prop_oneof![8 => -6i64..10, 1 => -300i64..100_000];
+        let wild = prop_oneof![30 => Just(None), 1 => any::<i32>().prop_map(Some)];
+        prop::collection::vec((step, wild), 0..600).prop_map(|steps| {
+            let mut now = 0;
+            let mut at = |(step, wild): (i64, Option<i32>)| {
+                now += step;
+                wild.map_or(now, i64::from)
+            };
+            steps.into_iter().map(&mut at).collect()
+        })
+    }
+
     proptest! {
+        #[test]
+        fn cells_are_those_of_the_slow_form(seconds in any_seconds()) {
+            prop_assert_eq!(of(&seconds).cells(), slowly(&seconds));
+        }
+
         #[test]
         fn any_order_and_split_gives_the_same(
             mut seconds in prop::collection::vec(-1000i64..1000, 0..600),

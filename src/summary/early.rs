@@ -57,7 +57,7 @@ impl Early {
     #[inline]
     pub fn has_room_at(&self, ms: i64) -> bool {
         self.0.len() < MAX_CELLS
-            || self.0.last().is_some_and(|(last, _)| ms.div_euclid(WIDTH_MS) <= *last)
+            || self.0.last().is_some_and(|(last, _)| ms < (last + 1) * WIDTH_MS)
     }
 
     /// Adds to the cell that `ms` (since the epoch) lies in.
