@@ -27,14 +27,22 @@ const FEW: usize = 48;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(try_from = "Stored")]
 pub struct LatencySummary {
+    /// Counts of the values from 0 on, as far as there were any, and below [`LOW`]. All that is told of these values is
+    /// found from their counts.
+    low: Vec<u64>,
+    high: High,
+}
+
+/// The values from [`LOW`] on.
+#[derive(Debug, Clone, Default)]
+struct High {
     count: u64,
     sum: u64,
+    /// 0 without such values.
     max: u32,
-    /// Counts of the values from 0 on, as far as there were any, and below [`LOW`].
-    low: Vec<u64>,
-    /// Values from [`LOW`] on with their counts, ascending.
+    /// The values with their counts, ascending.
     few: Vec<(u32, u64)>,
-    /// The same values, once they are too many for that.
+    /// The same, once they are too many for that.
     many: Option<Box<Histogram<u64>>>,
 }
 
@@ -50,7 +58,7 @@ impl Serialize for LatencySummary {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let cells = self.cells();
         let cells = cells.map(|(end, times)| (u32::try_from(end).unwrap_or(u32::MAX), times));
-        Stored { sum: self.sum, max: self.max, cells: cells.collect() }.serialize(serializer)
+        Stored { sum: self.sum(), max: self.max(), cells: cells.collect() }.serialize(serializer)
     }
 }
 
@@ -58,12 +66,20 @@ impl TryFrom<Stored> for LatencySummary {
     type Error = &'static str;
 
     fn try_from(Stored { sum, max, cells }: Stored) -> Result<Self, &'static str> {
-        let mut summary = LatencySummary { sum, max, ..LatencySummary::default() };
+        let wrong = "a distribution of times";
+        let mut summary = LatencySummary::default();
+        let (mut count, mut low) = (0u64, 0u64);
         for (end, times) in cells {
-            let count = summary.count.checked_add(times).filter(|_| times > 0);
-            summary.count = count.ok_or("a distribution of times")?;
+            count = count.checked_add(times).filter(|_| times > 0).ok_or(wrong)?;
+            if end < LOW {
+                let more = u64::from(end).checked_mul(times);
+                low = more.and_then(|more| low.checked_add(more)).ok_or(wrong)?;
+            }
             summary.add(end, times);
         }
+        // Their exact sum and maximum, which the cells' ends only come near to.
+        summary.high.sum = sum.checked_sub(low).ok_or(wrong)?;
+        summary.high.max = if summary.high.count > 0 { max } else { 0 };
         Ok(summary)
     }
 }
@@ -72,9 +88,6 @@ impl LatencySummary {
     /// Takes in a value.
     #[inline]
     pub fn record(&mut self, ms: u32) {
-        self.count += 1;
-        self.sum += u64::from(ms);
-        self.max = self.max.max(ms);
         match self.low.get_mut(ms as usize) {
             Some(count) => *count += 1,
             None => self.add(ms, 1),
@@ -82,14 +95,96 @@ impl LatencySummary {
     }
 
     fn add(&mut self, ms: u32, times: u64) {
-        if ms < LOW {
-            let at = ms as usize;
-            if at >= self.low.len() {
-                self.low.resize((at + 1).next_multiple_of(STEP), 0);
-            }
-            self.low[at] += times;
+        if ms >= LOW {
+            self.high.add(ms, times);
             return;
         }
+        let at = ms as usize;
+        if at >= self.low.len() {
+            self.low.resize((at + 1).next_multiple_of(STEP), 0);
+        }
+        self.low[at] += times;
+    }
+
+    /// How many values.
+    pub fn count(&self) -> u64 {
+        self.high.count + self.low.iter().sum::<u64>()
+    }
+
+    /// Their sum in milliseconds.
+    pub fn sum(&self) -> u64 {
+        let low = (0..).zip(&self.low).map(|(value, times)| value * times).sum();
+        self.high.sum.saturating_add(low)
+    }
+
+    /// The largest, exactly.
+    pub fn max(&self) -> u32 {
+        let low = self.low.iter().rposition(|times| *times > 0);
+        self.high.max.max(low.and_then(|value| u32::try_from(value).ok()).unwrap_or(0))
+    }
+
+    /// How many values are exactly this one; for values up to 255 ms only, above it is the count of the histogram's cell.
+    pub fn count_at(&self, ms: u32) -> u64 {
+        if ms < LOW {
+            return self.low.get(ms as usize).copied().unwrap_or(0);
+        }
+        self.high.count_at(ms)
+    }
+
+    /// How many values are at most this one, or in its cell: exact for values up to 255 ms, within 1 % above.
+    pub fn count_up_to(&self, ms: u32) -> u64 {
+        let end = Self::cell_end(u64::from(ms));
+        self.cells().take_while(|(cell, _)| *cell <= end).map(|(_, times)| times).sum()
+    }
+
+    /// The upper ends of the cells that hold values, with their counts; ascending. A cell may come twice in a row.
+    fn cells(&self) -> impl Iterator<Item = (u64, u64)> {
+        let low = (0..).zip(&self.low).filter(|(_, times)| **times > 0);
+        low.map(|(value, times)| (value, *times)).chain(self.high.cells())
+    }
+
+    /// The smallest value that at least this share of the values do not exceed (the nearest-rank percentile), rounded up
+    /// to the upper end of its histogram cell, but never above the maximum. `share` is in thousandths: 950 for P95.
+    /// None without values.
+    pub fn percentile(&self, share: u64) -> Option<u64> {
+        self.percentile_above(0, share)
+    }
+
+    /// The same for all values but the `skip` smallest ones.
+    pub fn percentile_above(&self, skip: u64, share: u64) -> Option<u64> {
+        let count = self.count().checked_sub(skip).filter(|count| *count > 0)?;
+        // A rank in u128: counts times a thousand need not fit 64 bits.
+        let rank = u128::from(skip) + (u128::from(count) * u128::from(share)).div_ceil(1000).max(1);
+        let mut seen: u128 = 0;
+        let found = self.cells().find(|(_, times)| {
+            seen += u128::from(*times);
+            seen >= rank
+        });
+        let max = u64::from(self.max());
+        Some(found.map_or(max, |(end, _)| end.min(max)))
+    }
+
+    /// The upper end of the histogram cell that a value falls into. The same for both forms, so that the form, which is
+    /// only a matter of memory, can't be seen from outside.
+    fn cell_end(value: u64) -> u64 {
+        let value = value.min(MAX_MS);
+        // Cells are one wide below 2^8 and double with each power of two: 2 digits need 2^8 cells (HdrHistogram's
+        // `sub_bucket_count` for 2 significant digits).
+        let width = 1u64 << (64 - (value | 255).leading_zeros()).saturating_sub(8);
+        value | (width - 1)
+    }
+}
+
+impl High {
+    fn add(&mut self, ms: u32, times: u64) {
+        self.count += times;
+        self.sum = self.sum.saturating_add(u64::from(ms).saturating_mul(times));
+        self.max = self.max.max(ms);
+        self.add_value(ms, times);
+    }
+
+    /// Adds to the counts of the values alone.
+    fn add_value(&mut self, ms: u32, times: u64) {
         match &mut self.many {
             Some(histogram) => histogram.saturating_record_n(u64::from(ms), times),
             None => self.add_few(ms, times),
@@ -112,78 +207,22 @@ impl LatencySummary {
         }
     }
 
-    /// How many values.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// Their sum in milliseconds.
-    pub fn sum(&self) -> u64 {
-        self.sum
-    }
-
-    /// The largest, exactly.
-    pub fn max(&self) -> u32 {
-        self.max
-    }
-
-    /// How many values are exactly this one; for values up to 255 ms only, above it is the count of the histogram's cell.
-    pub fn count_at(&self, ms: u32) -> u64 {
-        if ms < LOW {
-            return self.low.get(ms as usize).copied().unwrap_or(0);
-        }
+    fn count_at(&self, ms: u32) -> u64 {
         match &self.many {
             Some(histogram) => histogram.count_at(u64::from(ms)),
             None => self.few.iter().find(|&&(value, _)| value == ms).map_or(0, |&(_, times)| times),
         }
     }
 
-    /// How many values are at most this one, or in its cell: exact for values up to 255 ms, within 1 % above.
-    pub fn count_up_to(&self, ms: u32) -> u64 {
-        let end = Self::cell_end(u64::from(ms));
-        self.cells().take_while(|(cell, _)| *cell <= end).map(|(_, times)| times).sum()
-    }
-
-    /// The upper ends of the cells that hold values, with their counts; ascending. A cell may come twice in a row.
+    /// The upper ends of the cells that hold values, with their counts; ascending.
     fn cells(&self) -> impl Iterator<Item = (u64, u64)> {
-        let low = (0..).zip(&self.low).filter(|(_, times)| **times > 0);
-        let few = self.few.iter().map(|&(value, times)| (Self::cell_end(u64::from(value)), times));
-        let many = self.many.iter().flat_map(|histogram| {
+        let end = LatencySummary::cell_end;
+        let few = self.few.iter().map(move |&(value, times)| (end(u64::from(value)), times));
+        let many = self.many.iter().flat_map(move |histogram| {
             let cells = histogram.iter_recorded();
-            cells.map(|cell| (Self::cell_end(cell.value_iterated_to()), cell.count_at_value()))
+            cells.map(move |cell| (end(cell.value_iterated_to()), cell.count_at_value()))
         });
-        low.map(|(value, times)| (value, *times)).chain(few).chain(many)
-    }
-
-    /// The smallest value that at least this share of the values do not exceed (the nearest-rank percentile), rounded up
-    /// to the upper end of its histogram cell, but never above the maximum. `share` is in thousandths: 950 for P95.
-    /// None without values.
-    pub fn percentile(&self, share: u64) -> Option<u64> {
-        self.percentile_above(0, share)
-    }
-
-    /// The same for all values but the `skip` smallest ones.
-    pub fn percentile_above(&self, skip: u64, share: u64) -> Option<u64> {
-        let count = self.count.checked_sub(skip).filter(|count| *count > 0)?;
-        // A rank in u128: counts times a thousand need not fit 64 bits.
-        let rank = u128::from(skip) + (u128::from(count) * u128::from(share)).div_ceil(1000).max(1);
-        let mut seen: u128 = 0;
-        let found = self.cells().find(|(_, times)| {
-            seen += u128::from(*times);
-            seen >= rank
-        });
-        let max = u64::from(self.max);
-        Some(found.map_or(max, |(end, _)| end.min(max)))
-    }
-
-    /// The upper end of the histogram cell that a value falls into. The same for both forms, so that the form, which is
-    /// only a matter of memory, can't be seen from outside.
-    fn cell_end(value: u64) -> u64 {
-        let value = value.min(MAX_MS);
-        // Cells are one wide below 2^8 and double with each power of two: 2 digits need 2^8 cells (HdrHistogram's
-        // `sub_bucket_count` for 2 significant digits).
-        let width = 1u64 << (64 - (value | 255).leading_zeros()).saturating_sub(8);
-        value | (width - 1)
+        few.chain(many)
     }
 }
 
@@ -198,13 +237,19 @@ fn full() -> Histogram<u64> {
 
 impl Merge for LatencySummary {
     fn merge(&mut self, other: Self) {
-        self.count += other.count;
-        self.sum += other.sum;
-        self.max = self.max.max(other.max);
         if self.low.len() < other.low.len() {
             self.low.resize(other.low.len(), 0);
         }
         self.low.iter_mut().zip(&other.low).for_each(|(mine, theirs)| *mine += theirs);
+        self.high.merge(other.high);
+    }
+}
+
+impl Merge for High {
+    fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.sum = self.sum.saturating_add(other.sum);
+        self.max = self.max.max(other.max);
         match (&mut self.many, other.many) {
             (Some(mine), Some(theirs)) => {
                 // Same bounds: nothing can be out of range.
@@ -213,12 +258,12 @@ impl Merge for LatencySummary {
             (None, Some(theirs)) => {
                 self.many = Some(theirs);
                 for (value, times) in std::mem::take(&mut self.few) {
-                    self.add(value, times);
+                    self.add_value(value, times);
                 }
             }
             (_, None) => {
                 for (value, times) in other.few {
-                    self.add(value, times);
+                    self.add_value(value, times);
                 }
             }
         }
@@ -239,7 +284,7 @@ impl PartialEq for LatencySummary {
             });
             cells
         };
-        (self.count, self.sum, self.max) == (other.count, other.sum, other.max)
+        (self.count(), self.sum(), self.max()) == (other.count(), other.sum(), other.max())
             && cells(self) == cells(other)
     }
 }
@@ -298,6 +343,14 @@ mod tests {
             } else {
                 prop_assert!(got >= MAX_MS);
             }
+        }
+
+        #[test]
+        fn count_sum_and_maximum_are_those_of_the_values(values in prop::collection::vec(any_value(), 0..300)) {
+            let summary = of(&values);
+            let sum: u64 = values.iter().copied().map(u64::from).sum();
+            let max = values.iter().copied().max().unwrap_or(0);
+            prop_assert_eq!((summary.count(), summary.sum(), summary.max()), (values.len() as u64, sum, max));
         }
 
         #[test]
