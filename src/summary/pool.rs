@@ -4,19 +4,18 @@
 //! at a time, also over HTTP/2 and gRPC. So a worker opened at least as many connections to a peer as it ever had
 //! attempts in flight there.
 
-use super::codec::{ascends, by_distance, to_indices};
+mod changes;
+
+use super::codec::ascends;
 use super::near::Near;
 use super::{Merge, Span};
-use serde::{Deserialize, Serialize, Serializer};
-use std::collections::BTreeMap;
+use changes::Changes;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Most workers of one peer that are kept apart. Those beyond tell nothing, which is safe: what is kept here only ever
 /// proves that there were more new connections.
 const MAX_WORKERS: usize = 32;
-
-/// Most instants at which the attempts in flight are counted.
-const MAX_CELLS: i64 = 256;
 
 /// Times are whole milliseconds of two clocks, each moved once per turn of the event loop: an attempt is only taken to
 /// be in flight this long after its start and up to this long before its end, in milliseconds.
@@ -206,28 +205,6 @@ pub struct Flight {
     pub new: bool,
 }
 
-/// Changes within a cell.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Change {
-    /// Attempts that came into flight, less those that ended.
-    net: i64,
-    /// Certainly new connections that were opened in this cell or later.
-    new: u64,
-}
-
-/// Cells `1 << by` times as wide, in order; there may be some in which nothing changes.
-fn coarser(cells: BTreeMap<i64, Change>, by: u32) -> impl Iterator<Item = (i64, Change)> {
-    let mut cells = cells.into_iter().map(move |(index, change)| (index >> by, change)).peekable();
-    std::iter::from_fn(move || {
-        let (index, mut change) = cells.next()?;
-        while let Some((_, more)) = cells.next_if(|(next, _)| *next == index) {
-            change.net += more.net;
-            change.new += more.new;
-        }
-        Some((index, change))
-    })
-}
-
 /// Attempts of one worker at one peer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "StoredPool")]
@@ -238,59 +215,28 @@ pub struct Pool {
     pub connected: u64,
     /// Certainly new connections.
     pub new_certain: u64,
-    /// From the first to the last moment of anything in `cells`.
-    span: Span,
-    /// Cells of `1 << scale` milliseconds, of which `span` covers no more than [`MAX_CELLS`].
-    scale: u32,
-    /// Those in which something changed.
-    #[serde(serialize_with = "distances")]
-    cells: BTreeMap<i64, Change>,
+    changes: Changes,
 }
 
-fn distances<S: Serializer>(
-    cells: &BTreeMap<i64, Change>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    by_distance(cells.iter(), serializer)
-}
-
-/// The form in which a pool is stored: each cell with the distance to the one before.
+/// The form in which a pool is stored.
 #[derive(Deserialize)]
 struct StoredPool {
     starts: Span,
     connected: u64,
     new_certain: u64,
-    span: Span,
-    scale: u32,
-    cells: Vec<(i64, Change)>,
+    changes: Changes,
 }
-
-/// No cell changes by more: it would take years.
-const MAX_CHANGE: u64 = 1 << 48;
 
 impl TryFrom<StoredPool> for Pool {
     type Error = &'static str;
 
     fn try_from(stored: StoredPool) -> Result<Self, &'static str> {
-        let StoredPool { starts, connected, new_certain, span, scale, mut cells } = stored;
-        to_indices(&mut cells);
-        let wrong = "attempts in flight";
-        let (from, to) = match span.get() {
-            Some((from, to)) if scale < i64::BITS => (from >> scale, to >> scale),
-            None if scale == 0 && cells.is_empty() => (0, 0),
-            _ => return Err(wrong),
-        };
-        let new = cells.iter().try_fold(0u64, |sum, (_, cell)| sum.checked_add(cell.new));
-        if to - from >= MAX_CELLS
-            || !ascends(cells.iter().map(|(index, _)| index))
-            || !cells.iter().all(|(index, _)| (from..=to).contains(index))
-            || !cells.iter().all(|(_, cell)| cell.net.unsigned_abs() <= MAX_CHANGE)
-            || new.is_none_or(|new| new > new_certain)
-        {
-            return Err(wrong);
+        let StoredPool { starts, connected, new_certain, changes } = stored;
+        let new = changes.iter().try_fold(0u64, |sum, change| sum.checked_add(change.new));
+        if new.is_none_or(|new| new > new_certain) {
+            return Err("connections of a pool");
         }
-        let cells = cells.into_iter().collect();
-        Ok(Pool { starts, connected, new_certain, span, scale, cells })
+        Ok(Pool { starts, connected, new_certain, changes })
     }
 }
 
@@ -302,53 +248,13 @@ impl Pool {
         self.starts.record(flight.latest_start);
         if flight.new {
             self.new_certain += 1;
-            let from = flight.earliest_start - SLACK_MS;
-            self.cover(from, from);
-            self.change(from >> self.scale, Change { net: 0, new: 1 });
+            self.changes.open(flight.earliest_start - SLACK_MS);
         }
         let Some(lasted) = flight.lasted else { return };
         let from = flight.latest_start + SLACK_MS;
         let to = flight.earliest_start + i64::from(lasted) - SLACK_MS;
         if from < to {
-            self.cover(from, to);
-            let (from, to) = (from >> self.scale, to >> self.scale);
-            // In flight between two instants at which is counted: not seen.
-            if from != to {
-                self.change(from, Change { net: 1, new: 0 });
-                self.change(to, Change { net: -1, new: 0 });
-            }
-        }
-    }
-
-    /// Makes the cells wide enough for a span of time.
-    #[inline]
-    fn cover(&mut self, from: i64, to: i64) {
-        self.span.record(from);
-        self.span.record(to);
-        while let Some((from, to)) = self.span.get()
-            && (to >> self.scale) - (from >> self.scale) >= MAX_CELLS
-        {
-            self.coarsen(self.scale + 1);
-        }
-    }
-
-    fn coarsen(&mut self, scale: u32) {
-        let by = scale - self.scale;
-        if by == 0 {
-            return;
-        }
-        self.scale = scale;
-        let cells = std::mem::take(&mut self.cells);
-        self.cells = coarser(cells, by).filter(|(_, cell)| *cell != Change::default()).collect();
-    }
-
-    /// Adds to a cell, and drops it where nothing is left, so that the same attempts always leave the same cells.
-    fn change(&mut self, index: i64, change: Change) {
-        let cell = self.cells.entry(index).or_default();
-        cell.net += change.net;
-        cell.new += change.new;
-        if *cell == Change::default() {
-            self.cells.remove(&index);
+            self.changes.fly(from, to);
         }
     }
 
@@ -357,7 +263,7 @@ impl Pool {
     pub fn opened(&self) -> u64 {
         let (mut in_flight, mut after) = (0, self.new_certain);
         let mut most = after;
-        for change in self.cells.values() {
+        for change in self.changes.iter() {
             in_flight += change.net;
             after -= change.new;
             most = most.max(after.saturating_add_signed(in_flight));
@@ -371,13 +277,7 @@ impl Merge for Pool {
         self.starts.merge(other.starts);
         self.connected += other.connected;
         self.new_certain += other.new_certain;
-        self.coarsen(self.scale.max(other.scale));
-        for (index, change) in coarser(other.cells, self.scale - other.scale) {
-            self.change(index, change);
-        }
-        if let Some((from, to)) = other.span.get() {
-            self.cover(from, to);
-        }
+        self.changes.merge(other.changes);
     }
 }
 

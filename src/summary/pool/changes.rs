@@ -1,0 +1,202 @@
+//! Attempts that come into flight and end, over time: as fine as fits, coarser by powers of two where it does not.
+
+use super::super::codec::{ascends, by_distance, to_indices};
+use super::super::{Merge, Span};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// Most instants at which the attempts in flight are counted.
+const MAX_CELLS: usize = 256;
+
+/// Changes within a cell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Change {
+    /// Attempts that came into flight, less those that ended.
+    pub(super) net: i64,
+    /// Certainly new connections that were opened in this cell or later.
+    pub(super) new: u64,
+}
+
+/// Changes in cells of `1 << scale` milliseconds, aligned to the epoch. The scale is the smallest at which the whole span
+/// fits into [`MAX_CELLS`], so it depends on what was seen and on no order.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
+pub(super) struct Changes {
+    /// From the first to the last moment of anything that changed.
+    span: Span,
+    scale: u32,
+    #[serde(serialize_with = "distances")]
+    cells: Cells,
+}
+
+/// All cells of the span, those as well in which nothing changed: a list to be found one's way in at once.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Cells {
+    /// The index of the first one.
+    first: i64,
+    changes: Vec<Change>,
+}
+
+impl Cells {
+    /// The place of a cell by its index; beyond the end for any that is not there.
+    #[inline]
+    fn place(&self, index: i64) -> usize {
+        usize::try_from(index.wrapping_sub(self.first).cast_unsigned()).unwrap_or(usize::MAX)
+    }
+}
+
+/// Only those cells are stored in which something changed, each with the distance to the one before.
+fn distances<S: Serializer>(cells: &Cells, serializer: S) -> Result<S::Ok, S::Error> {
+    let all = (cells.first..).zip(&cells.changes);
+    let some: Vec<_> = all.filter(|(_, change)| **change != Change::default()).collect();
+    by_distance(some.iter().map(|(index, change)| (index, *change)), serializer)
+}
+
+/// The form in which they are stored.
+#[derive(Deserialize)]
+struct Stored {
+    span: Span,
+    scale: u32,
+    cells: Vec<(i64, Change)>,
+}
+
+/// No cell changes by more: it would take years.
+const MAX_CHANGE: u64 = 1 << 48;
+
+impl TryFrom<Stored> for Changes {
+    type Error = &'static str;
+
+    fn try_from(Stored { span, scale, mut cells }: Stored) -> Result<Self, &'static str> {
+        to_indices(&mut cells);
+        let wrong = "attempts in flight";
+        let mut all = Changes { span, scale, ..Changes::default() };
+        match span.get() {
+            Some((from, to)) if scale < i64::BITS => {
+                if (to >> scale) - (from >> scale) >= MAX_CELLS as i64 {
+                    return Err(wrong);
+                }
+                all.extend();
+            }
+            None if scale == 0 && cells.is_empty() => {}
+            _ => return Err(wrong),
+        }
+        if !ascends(cells.iter().map(|(index, _)| index)) {
+            return Err(wrong);
+        }
+        for (index, change) in cells {
+            let at = all.cells.place(index);
+            let own = all.cells.changes.get_mut(at).ok_or(wrong)?;
+            if change.net.unsigned_abs() > MAX_CHANGE {
+                return Err(wrong);
+            }
+            *own = change;
+        }
+        Ok(all)
+    }
+}
+
+impl Changes {
+    /// An attempt was in flight from one moment to a later one.
+    #[inline]
+    pub(super) fn fly(&mut self, from: i64, to: i64) {
+        let (from, to) = self.cover(from, to);
+        // In flight between two instants at which is counted: not seen.
+        if from != to {
+            self.cells.changes[from].net += 1;
+            self.cells.changes[to].net -= 1;
+        }
+    }
+
+    /// A certainly new connection was opened, at this moment or later.
+    pub(super) fn open(&mut self, from: i64) {
+        let (from, _) = self.cover(from, from);
+        self.cells.changes[from].new += 1;
+    }
+
+    /// The places of two moments, the second of which is not before the first, after making room for them.
+    #[inline]
+    fn cover(&mut self, from: i64, to: i64) -> (usize, usize) {
+        self.span.record(from);
+        self.span.record(to);
+        let count = self.cells.changes.len();
+        let places = self.places(from, to);
+        if places.0 < count && places.1 < count {
+            return places;
+        }
+        self.extend();
+        self.places(from, to)
+    }
+
+    #[inline]
+    fn places(&self, from: i64, to: i64) -> (usize, usize) {
+        (self.cells.place(from >> self.scale), self.cells.place(to >> self.scale))
+    }
+
+    /// Makes the cells those of the whole span, and wide enough for it.
+    #[inline(never)]
+    fn extend(&mut self) {
+        let Some((from, to)) = self.span.get() else { return };
+        let mut scale = self.scale;
+        let count = |scale: u32| (to >> scale).abs_diff(from >> scale).saturating_add(1);
+        while count(scale) > MAX_CELLS as u64 {
+            scale += 1;
+        }
+        self.coarsen(scale);
+        let first = from >> scale;
+        let Cells { first: own_first, changes } = &mut self.cells;
+        if changes.is_empty() {
+            *own_first = first;
+        }
+        let before = usize::try_from(own_first.abs_diff(first)).unwrap_or(0);
+        if before > 0 {
+            changes.splice(..0, std::iter::repeat_n(Change::default(), before));
+            *own_first = first;
+        }
+        changes.resize(usize::try_from(count(scale)).unwrap_or(0), Change::default());
+    }
+
+    fn coarsen(&mut self, scale: u32) {
+        let by = scale - self.scale;
+        if by == 0 {
+            return;
+        }
+        self.scale = scale;
+        let Cells { first, changes } = &mut self.cells;
+        let coarse_first = *first >> by;
+        for at in 0..changes.len() {
+            let change = std::mem::take(&mut changes[at]);
+            let index = first.saturating_add_unsigned(at as u64) >> by;
+            let own = &mut changes[usize::try_from(index - coarse_first).unwrap_or(0)];
+            own.net += change.net;
+            own.new += change.new;
+        }
+        let last = first.saturating_add_unsigned(changes.len() as u64).saturating_sub(1) >> by;
+        if !changes.is_empty() {
+            changes.truncate(usize::try_from(last - coarse_first).unwrap_or(0) + 1);
+        }
+        *first = coarse_first;
+    }
+
+    /// All cells in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Change> {
+        self.cells.changes.iter()
+    }
+}
+
+impl Merge for Changes {
+    fn merge(&mut self, mut other: Self) {
+        let scale = self.scale.max(other.scale);
+        self.coarsen(scale);
+        other.coarsen(scale);
+        self.span.merge(other.span);
+        self.extend();
+        other.coarsen(self.scale);
+        if other.cells.changes.is_empty() {
+            return;
+        }
+        let at = self.cells.place(other.cells.first);
+        for (own, change) in self.cells.changes.iter_mut().skip(at).zip(other.cells.changes) {
+            own.net += change.net;
+            own.new += change.new;
+        }
+    }
+}
