@@ -13,8 +13,11 @@ const PAGE: u64 = 4096;
 /// has overflown depends on its numbers alone, in whatever order they come.
 const MAX_PAGES: usize = 16_384;
 
-/// Numbers kept as a list before a page becomes a bitmap of 512 bytes.
-const FEW: usize = 200;
+/// Numbers kept as a list before a page becomes a bitmap of 512 bytes: to look in a list takes longer.
+const FEW: usize = 64;
+
+/// The longest list that is read back.
+const MAX_FEW: usize = 200;
 
 /// A set of serial numbers, in pages that are lists while sparse and bitmaps when dense.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -58,7 +61,7 @@ impl TryFrom<StoredPage> for Page {
         match page {
             StoredPage::Few(list) => {
                 let fits = list.last().is_none_or(|last| u64::from(*last) < PAGE);
-                let is_good = fits && list.len() <= FEW && ascends(list.iter());
+                let is_good = fits && list.len() <= MAX_FEW && ascends(list.iter());
                 if is_good { Ok(Page::Few(list)) } else { Err(wrong) }
             }
             StoredPage::Many(bits) => bits.try_into().map(Page::Many).map_err(|_| wrong),
@@ -88,10 +91,16 @@ impl TryFrom<Stored> for SerialSet {
     }
 }
 
+/// Adds a number of a page.
+#[inline]
+fn set(bits: &mut [u64; 64], offset: u16) {
+    bits[usize::from(offset >> 6) % 64] |= 1 << (offset & 63);
+}
+
 impl Page {
     fn insert(&mut self, offset: u16) {
         match self {
-            Page::Many(bits) => bits[usize::from(offset >> 6)] |= 1 << (offset & 63),
+            Page::Many(bits) => set(bits, offset),
             Page::Few(list) => {
                 let Err(at) = list.binary_search(&offset) else { return };
                 if list.len() < FEW {
@@ -100,7 +109,7 @@ impl Page {
                 }
                 let mut bits = Box::new([0u64; 64]);
                 for &offset in list.iter().chain([&offset]) {
-                    bits[usize::from(offset >> 6)] |= 1 << (offset & 63);
+                    set(&mut bits, offset);
                 }
                 *self = Page::Many(bits);
             }
@@ -125,7 +134,7 @@ impl Page {
             }
             Page::Few(list) => {
                 for &offset in list {
-                    bits[usize::from(offset >> 6)] |= 1 << (offset & 63);
+                    set(bits, offset);
                 }
             }
         }
@@ -140,7 +149,16 @@ impl SerialSet {
             return;
         }
         let offset = u16::try_from(serial % PAGE).unwrap_or(0);
-        self.page(serial / PAGE).insert(offset);
+        match self.pages.get_mut(self.last) {
+            Some((number, Page::Many(bits))) if *number == serial / PAGE => set(bits, offset),
+            _ => self.insert_elsewhere(serial / PAGE, offset),
+        }
+    }
+
+    /// The same for a page that is not the last one, or a list.
+    #[inline(never)]
+    fn insert_elsewhere(&mut self, number: u64, offset: u16) {
+        self.page(number).insert(offset);
         if self.pages.len() > MAX_PAGES {
             self.overflow();
         }
@@ -250,7 +268,19 @@ impl Union {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::summary::codec::{decode, encode};
     use proptest::prelude::*;
+
+    #[test]
+    fn lists_longer_than_are_made_now_are_read_back() {
+        let list: Vec<u16> = (0..200).collect();
+        let set = SerialSet { pages: vec![(7, Page::Few(list))], ..SerialSet::default() };
+        let mut back: SerialSet = decode(&encode(&set).unwrap()).unwrap();
+        assert_eq!(back, set);
+        back.insert(7 * PAGE + 4000);
+        back.insert(7 * PAGE);
+        assert_eq!(SerialSet::union([&back].into_iter()).count(0, u64::MAX), 201);
+    }
 
     fn of(numbers: &[u64]) -> SerialSet {
         let mut set = SerialSet::default();
