@@ -62,7 +62,7 @@ pub struct Keys<V> {
     entries: Vec<(OwnedKey, V)>,
     /// Where a key was found, by its peer: a few dozen peers take turns, and hashing each costs more.
     #[serde(skip)]
-    near: Near<64>,
+    near: Near<256>,
     /// Keys whose fixed hash is not below this belong to the others.
     limit: u64,
     others: Option<Box<V>>,
@@ -252,6 +252,7 @@ impl<V: Merge + Clone + PartialEq> PartialEq for Keys<V> {
     }
 }
 
+#[inline]
 fn cut(name: &[u8]) -> &[u8] {
     &name[..name.len().min(MAX_NAME)]
 }

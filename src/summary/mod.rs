@@ -72,20 +72,38 @@ impl Merge for LineCounts {
 }
 
 /// The span of time of the matched lines, in milliseconds since the epoch, both ends included.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Option<(i64, i64)>")]
-pub struct Span(Option<(i64, i64)>);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Option<(i64, i64)>", into = "Option<(i64, i64)>")]
+pub struct Span {
+    from: i64,
+    /// Before `from` where there was no moment: then the first one is both the least and the greatest.
+    to: i64,
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Span { from: i64::MAX, to: i64::MIN }
+    }
+}
 
 impl Span {
     /// Takes in a moment.
     #[inline]
     pub fn record(&mut self, ms: i64) {
-        self.0 = Some(self.0.map_or((ms, ms), |(from, to)| (from.min(ms), to.max(ms))));
+        self.from = self.from.min(ms);
+        self.to = self.to.max(ms);
     }
 
     /// First and last moment.
+    #[inline]
     pub fn get(self) -> Option<(i64, i64)> {
-        self.0
+        (self.from <= self.to).then_some((self.from, self.to))
+    }
+}
+
+impl From<Span> for Option<(i64, i64)> {
+    fn from(span: Span) -> Self {
+        span.get()
     }
 }
 
@@ -94,16 +112,18 @@ impl TryFrom<Option<(i64, i64)>> for Span {
 
     fn try_from(span: Option<(i64, i64)>) -> Result<Self, &'static str> {
         let is_good = |(from, to)| is_time(from) && is_time(to) && from <= to;
-        if span.is_none_or(is_good) { Ok(Span(span)) } else { Err("a span of time") }
+        match span {
+            None => Ok(Span::default()),
+            Some((from, to)) if is_good((from, to)) => Ok(Span { from, to }),
+            Some(_) => Err("a span of time"),
+        }
     }
 }
 
 impl Merge for Span {
     fn merge(&mut self, other: Self) {
-        if let Some((from, to)) = other.0 {
-            self.record(from);
-            self.record(to);
-        }
+        self.from = self.from.min(other.from);
+        self.to = self.to.max(other.to);
     }
 }
 

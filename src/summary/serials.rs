@@ -156,7 +156,9 @@ impl<T: Ord + Copy> Smallest<T> {
     /// Takes in a number.
     #[inline]
     pub fn record(&mut self, value: T) {
-        self.0 = Some(self.0.map_or(value, |smallest| smallest.min(value)));
+        if self.0.is_none_or(|smallest| value < smallest) {
+            self.0 = Some(value);
+        }
     }
 
     /// The number, if there was one.
