@@ -78,9 +78,9 @@ pub fn batch_watched(
         giver.take(|portion| {
             let mut note = TaskNote::new(portion.task);
             let recipe = recipes.get(tasks[portion.task].source_index());
-            recipe.map(|recipe| {
-                worker.lines(recipe, &portion.bytes, portion.lines_before, &mut note)
-            });
+            if let Some(recipe) = recipe {
+                worker.lines(recipe, &portion.bytes, portion.lines_before, &mut note);
+            }
             if note.first_malformed.is_some() {
                 worker.notes.push(note);
             }
