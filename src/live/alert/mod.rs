@@ -242,10 +242,10 @@ impl Waiting {
                 self.window = Wait::default();
             }
         }
-        // One reload after the other must not mute it for ever.
-        let is_muted = (check.is_muted || self.echo_ms > 0)
-            && self.muted_ms < ms(check.grace_s).saturating_add(ECHO_MS);
+        let is_muted = check.is_muted || self.echo_ms > 0;
         self.muted_ms = self.muted_ms.saturating_add(if is_muted { passed_ms } else { 0 });
+        // One reload after the other must not mute it for ever.
+        let is_muted = is_muted && self.muted_ms < ms(check.grace_s).saturating_add(ECHO_MS);
         let for_ms = ms(check.for_s);
         if self.since_ms.is_some() {
             let good = self.window.step(Some(is_good), passed_ms);
