@@ -200,6 +200,12 @@ impl Record for Summary {
     }
 }
 
+/// The same by way of a copy.
+fn merged_copy(mut a: Summary, b: &Summary) -> Summary {
+    a.merge_copy(b);
+    a
+}
+
 macro_rules! merge_laws {
     ($($name:ident: $type:ty),+ $(,)?) => {$(
         proptest! {
@@ -242,6 +248,20 @@ merge_laws! {
     summaries_merge: Summary,
 }
 
+proptest! {
+    #[test]
+    fn summaries_merge_copies_as_themselves(
+        events in prop::collection::vec(any_event(), 0..120),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let cut = cut.index(events.len() + 1);
+        let (a, b) = (Summary::of(&events[..cut]), Summary::of(&events[cut..]));
+        prop_assert_eq!(&merged_copy(a.clone(), &b), &merged(a.clone(), b.clone()));
+        prop_assert_eq!(&merged_copy(Summary::default(), &a), &a);
+        prop_assert_eq!(&merged_copy(a.clone(), &Summary::default()), &a);
+    }
+}
+
 #[test]
 fn too_many_peers_for_details_are_too_many_in_any_order() {
     let part = |peers: std::ops::Range<u16>| {
@@ -265,6 +285,9 @@ fn too_many_peers_for_details_are_too_many_in_any_order() {
     assert!(merged(part(0..150), part(150..300)) == whole);
     assert!(merged(part(0..290), part(290..300)) == whole);
     assert!(merged(part(290..300), part(0..290)) == whole);
+    assert!(merged_copy(part(0..150), &part(150..300)) == whole);
+    assert!(merged_copy(part(0..10), &whole) == merged(part(0..10), whole.clone()));
+    assert!(merged_copy(whole.clone(), &part(0..10)) == merged(whole.clone(), part(0..10)));
     assert!(part(0..150).is_detailed());
 }
 
@@ -317,6 +340,7 @@ proptest! {
         let cut = cut.index(lines.len() + 1);
         let (a, b) = (fold(&recipe, &lines[..cut]), fold(&recipe, &lines[cut..]));
         prop_assert_eq!(&merged(a.clone(), b.clone()), &whole);
+        prop_assert_eq!(&merged_copy(a.clone(), &b), &whole);
         prop_assert_eq!(&merged(b, a), &whole);
         let mut backwards = lines.clone();
         backwards.reverse();

@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use serials::Serials;
 use workers::Workers;
 
-/// Merges another part into this one. See the module's laws, which `tests/merge.rs` holds every implementor to.
+/// Merges another part into this one. See the module's laws, which `tests/laws.rs` holds every implementor to.
 pub trait Merge: Default {
     /// Adds what `other` has seen.
     fn merge(&mut self, other: Self);
