@@ -10,8 +10,8 @@ use std::io::{Read, Write};
 
 /// What was written in a slice of time.
 ///
-/// Packed it takes a small part of the memory: a hundredth where traffic is dense and regular. New lines rarely come to old
-/// slices, and only long windows ask for them, so these are packed: encoded and compressed.
+/// Packed it takes a small part of the memory: a hundredth where traffic is dense and regular. New lines rarely come to
+/// old slices, and only long windows ask for them, so these are packed: encoded and compressed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Slice {
     /// With the moment of the last addition, in milliseconds since the epoch.

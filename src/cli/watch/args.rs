@@ -77,6 +77,9 @@ pub struct WatchArgs {
     pub state: Option<PathBuf>,
 
     /// Windows of time to show; alerts are judged by the first one, and by the last seconds
+    ///
+    /// They begin at whole steps of time: one of a minute may hold up to 5 s more, of 5 minutes up to 15 s, of more than 6
+    /// minutes up to a minute.
     #[arg(long, value_name = "TIME,...", value_delimiter = ',', help_heading = "Windows")]
     pub window: Vec<String>,
 
