@@ -8,7 +8,7 @@ pub mod warmup;
 use crate::summary::keys::Keys;
 use crate::summary::latency::LatencySummary;
 use crate::summary::peer::PeerSummary;
-use crate::summary::timeline::Timeline;
+use crate::summary::timeline::{Cell, Timeline};
 use crate::summary::{Merge, Summary};
 use findings::Evidence;
 use hit_rate::Row;
@@ -17,6 +17,7 @@ use report::{
     UpstreamReport, UpstreamWarmup, Warmup,
 };
 use std::cmp::Ordering;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -137,8 +138,10 @@ pub fn analyse_with_cold(
     for ((name, peers), ((rate, peer_rates), warmup)) in groups.into_iter().zip(judged) {
         let mut sum = PeerSummary::default();
         let mut reports = Vec::new();
-        for ((addr, peer), rate) in peers.into_iter().zip(peer_rates) {
+        for ((addr, mut peer), rate) in peers.into_iter().zip(peer_rates) {
             reports.push(PeerReport { addr, stats: stats(&peer, rate, period) });
+            // Rates are known by now: nobody asks for what they rest on of a sum.
+            peer.drop_detail();
             sum.merge(peer);
         }
         reports.sort_by(|a, b| order(&a.stats, &b.stats, policy));
@@ -212,9 +215,9 @@ fn group(peers: Keys<PeerSummary>, policy: &Policy) -> Vec<(Option<String>, Grou
             Some(name) => {
                 let name = text(&name);
                 seen.entry(peer.clone()).or_default().insert(name.clone());
-                named.entry(name).or_default().entry(peer).or_default().merge(value);
+                put(named.entry(name).or_default(), peer, value);
             }
-            None => unnamed.entry(peer).or_default().merge(value),
+            None => put(&mut unnamed, peer, value),
         }
     }
     let mut groups = Vec::new();
@@ -222,7 +225,7 @@ fn group(peers: Keys<PeerSummary>, policy: &Policy) -> Vec<(Option<String>, Grou
         let only = seen.get(&peer).filter(|names| names.len() == 1).and_then(|names| names.first());
         match policy.names.get(&peer).or(only).filter(|_| !policy.by_peer) {
             Some(name) => {
-                named.entry(name.clone()).or_default().entry(peer).or_default().merge(value);
+                put(named.entry(name.clone()).or_default(), peer, value);
             }
             None => groups.push((None, Group::from([(peer, value)]))),
         }
@@ -232,6 +235,14 @@ fn group(peers: Keys<PeerSummary>, policy: &Policy) -> Vec<(Option<String>, Grou
         groups.push((Some(OTHERS.to_owned()), Group::from([(OTHERS.to_owned(), *value)])));
     }
     groups
+}
+
+/// Adds to a peer of a group. What is the first of it is not copied.
+fn put(group: &mut Group, peer: String, value: PeerSummary) {
+    match group.entry(peer) {
+        Entry::Vacant(free) => drop(free.insert(value)),
+        Entry::Occupied(mut own) => own.get_mut().merge(value),
+    }
 }
 
 fn name_of(upstream: &UpstreamReport) -> &str {
@@ -271,6 +282,7 @@ fn order(a: &Stats, b: &Stats, policy: &Policy) -> Ordering {
 }
 
 fn stats(peer: &PeerSummary, hit_rate: HitRate, period: Option<Period>) -> Stats {
+    let (width_ms, cells) = peer.timeline.to_vec();
     Stats {
         attempts: peer.attempts,
         failed: peer.failed,
@@ -283,8 +295,8 @@ fn stats(peer: &PeerSummary, hit_rate: HitRate, period: Option<Period>) -> Stats
         handshake: latency(&peer.connect, peer.connect.count_at(0)),
         header: latency(&peer.header, 0),
         response: latency(&peer.response, 0),
-        new_per_second: per_second(&peer.timeline, period),
-        steadily_new: is_steadily_new(&peer.timeline),
+        new_per_second: period.map(|period| per_second(width_ms, &cells, period)),
+        steadily_new: is_steadily_new(&cells),
     }
 }
 
@@ -302,19 +314,16 @@ fn latency(summary: &LatencySummary, zeros: u64) -> Option<Latency> {
     })
 }
 
-/// Certainly new connections per second: on average over the period, and in the busiest cell of the timeline.
+/// Certainly new connections per second: on average over the period, and in the busiest of these cells.
 #[expect(clippy::cast_precision_loss, reason = "counts and seconds are far below 2^53")]
-fn per_second(timeline: &Timeline, period: Option<Period>) -> Option<PerSecond> {
-    let seconds = period?.seconds();
-    let (width_ms, cells) = timeline.cells();
+fn per_second(width_ms: i64, cells: &[(i64, Cell)], period: Period) -> PerSecond {
     let width = u64::try_from(width_ms / 1000).unwrap_or(1);
-    let all: u64 = cells.values().map(|cell| cell.new_certain).sum();
-    let most = cells.values().map(|cell| cell.new_certain).max().unwrap_or(0);
-    Some(PerSecond {
-        mean: all as f64 / seconds,
-        peak: most as f64 / width as f64,
+    let new = || cells.iter().map(|(_, cell)| cell.new_certain);
+    PerSecond {
+        mean: new().sum::<u64>() as f64 / period.seconds(),
+        peak: new().max().unwrap_or(0) as f64 / width as f64,
         peak_over_s: width,
-    })
+    }
 }
 
 /// Most steps of an upstream's timeline.
@@ -342,9 +351,8 @@ fn points(timeline: &Timeline, period: Option<Period>) -> Vec<Point> {
 }
 
 /// Do new connections come all the time, in more than half of the cells, and not only in a burst?
-fn is_steadily_new(timeline: &Timeline) -> bool {
-    let (_, cells) = timeline.cells();
-    let busy = cells.values().filter(|cell| cell.attempts > cell.failed).count();
-    let new = cells.values().filter(|cell| cell.new_certain > 0).count();
+fn is_steadily_new(cells: &[(i64, Cell)]) -> bool {
+    let busy = cells.iter().filter(|(_, cell)| cell.attempts > cell.failed).count();
+    let new = cells.iter().filter(|(_, cell)| cell.new_certain > 0).count();
     new * 2 > busy
 }

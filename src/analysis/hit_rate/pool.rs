@@ -87,18 +87,24 @@ fn beyond_certain(
     kin: &[Kin],
     kin_of: &BTreeMap<Id<'_>, usize>,
 ) -> u64 {
-    let mut workers: BTreeMap<Option<u64>, (Vec<Id<'_>>, Pool)> = BTreeMap::new();
+    let mut workers: BTreeMap<Option<u64>, Vec<(Id<'_>, &Pool)>> = BTreeMap::new();
     for (worker, pool) in pools.iter() {
-        let (ids, all) = workers.entry(worker.pid).or_default();
-        ids.push(id(worker));
-        all.merge(pool.clone());
+        workers.entry(worker.pid).or_default().push((id(worker), pool));
     }
     let mut sum = 0;
     let mut by_kin: BTreeMap<usize, u64> = BTreeMap::new();
-    for (ids, pool) in workers.values() {
-        let beyond = pool.opened() - pool.new_certain;
-        let mut kins = ids.iter().map(|id| kin_of.get(id));
-        if ids.iter().all(|id| born.contains(id)) {
+    for logs in workers.values() {
+        let beyond = if let [(_, only)] = logs[..] {
+            only.opened() - only.new_certain
+        } else {
+            let mut all = Pool::default();
+            for (_, pool) in logs {
+                all.merge((*pool).clone());
+            }
+            all.opened() - all.new_certain
+        };
+        let mut kins = logs.iter().map(|(id, _)| kin_of.get(id));
+        if logs.iter().all(|(id, _)| born.contains(id)) {
             sum += beyond;
         } else if let Some(Some(&kin)) = kins.next()
             && kins.all(|other| other == Some(&kin))

@@ -98,6 +98,11 @@ impl Pace {
         self.before[range.end] - self.before[range.start]
     }
 
+    /// To look at stretches in the order of time.
+    pub(super) fn slide(&self) -> Slide<'_> {
+        Slide { pace: self, from: 0, to: 0 }
+    }
+
     /// The sum of their connect times in milliseconds.
     pub(super) fn handshake_ms(&self, from: i64, to: i64) -> u64 {
         let range = self.range(from, to);
@@ -194,6 +199,28 @@ impl Pace {
 
     fn stretch(&self, from: i64, to: i64) -> i64 {
         ((to - from) / STRETCHES / self.width).max(1) * self.width
+    }
+}
+
+/// Looks at one stretch after the other without searching for each.
+#[derive(Debug)]
+pub(super) struct Slide<'a> {
+    pace: &'a Pace,
+    /// Cells before the stretch, and those before its end.
+    from: usize,
+    to: usize,
+}
+
+impl Slide<'_> {
+    /// As [`Pace::opened`], for a stretch that neither begins nor ends before the last one.
+    pub(super) fn opened(&mut self, from: i64, to: i64) -> u64 {
+        let cells = &self.pace.cells;
+        let behind = |at: usize, ms: i64| {
+            at + cells[at..].iter().take_while(|(start, _)| *start < ms).count()
+        };
+        self.from = behind(self.from, from);
+        self.to = behind(self.to.max(self.from), to);
+        self.pace.before[self.to] - self.pace.before[self.from]
     }
 }
 

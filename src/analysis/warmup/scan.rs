@@ -66,12 +66,14 @@ pub(super) fn bursts(pace: &Pace) -> Vec<Burst> {
     let mut length = pace.width;
     while length <= LONGEST_MS.max(pace.width) && length * 5 <= pace.period.1 - pace.period.0 {
         let mut last = i64::MIN;
+        let mut windows = pace.slide();
         for &(at, _) in pace.cells() {
             let step = (length / 2).max(pace.width);
             for start in [at.div_euclid(step) * step - step, at.div_euclid(step) * step] {
                 if start > last {
                     last = start;
-                    found.extend(burst(pace, start, length, ln_windows));
+                    let new = windows.opened(start, start + length);
+                    found.extend(burst(pace, start, length, new, ln_windows));
                 }
             }
         }
@@ -99,9 +101,8 @@ pub(super) fn bursts(pace: &Pace) -> Vec<Burst> {
     best
 }
 
-/// The window as a burst, if it is one.
-fn burst(pace: &Pace, start: i64, length: i64, ln_windows: f64) -> Option<Burst> {
-    let new = pace.opened(start, start + length);
+/// The window with so many new connections as a burst, if it is one.
+fn burst(pace: &Pace, start: i64, length: i64, new: u64, ln_windows: f64) -> Option<Burst> {
     if new < MIN_NEW {
         return None;
     }
