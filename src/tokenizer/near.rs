@@ -182,10 +182,25 @@ impl Literal {
         match text.last_chunk::<8>() {
             Some(chunk) => {
                 (u64::from_le_bytes(*chunk) ^ self.tail.0) & self.tail.1 == 0
-                    && (self.bytes.len() <= 8 || text.ends_with(&self.bytes))
+                    && (self.bytes.len() <= 8 || self.ends_far(text))
             }
             None => self.bytes.is_empty() || text.ends_with(&self.bytes),
         }
+    }
+
+    /// The same where it is longer than eight bytes, by words: a call costs more.
+    #[inline]
+    fn ends_far(&self, text: &[u8]) -> bool {
+        let Some(start) = text.len().checked_sub(self.bytes.len()) else { return false };
+        let (_, others) = text[start..].as_rchunks();
+        let (_, words) = self.bytes.as_rchunks();
+        let is_same = |(word, other): (&[u8; 8], &[u8; 8])| {
+            u64::from_le_bytes(*word) == u64::from_le_bytes(*other)
+        };
+        let head = text[start..]
+            .first_chunk()
+            .is_some_and(|head| u64::from_le_bytes(*head) == self.head.0);
+        head && words.iter().zip(others).all(is_same)
     }
 }
 
