@@ -8,8 +8,9 @@
 use super::Merge;
 use super::cells::Cells;
 use super::near::Near;
+use super::pool::Worker;
 pub use super::serial_set::{SerialSet, Union};
-use hashbrown::{DefaultHashBuilder, HashMap};
+use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -184,9 +185,9 @@ const MAX_WORKERS: usize = 2000;
 #[serde(try_from = "Stored")]
 pub struct Serials {
     #[serde(skip)]
-    index: HashMap<(Arc<str>, Option<u64>), usize, DefaultHashBuilder>,
-    counters: Vec<(Arc<str>, Option<u64>, Counter)>,
-    /// Where one was found, by its `$pid`.
+    index: HashTable<usize>,
+    counters: Vec<(Worker, Counter)>,
+    /// Where one was found, by its hash.
     #[serde(skip)]
     near: Near<64>,
     overflown: bool,
@@ -195,7 +196,7 @@ pub struct Serials {
 /// The form in which they are stored.
 #[derive(Deserialize)]
 struct Stored {
-    counters: Vec<(Arc<str>, Option<u64>, Counter)>,
+    counters: Vec<(Worker, Counter)>,
     overflown: bool,
 }
 
@@ -203,40 +204,42 @@ impl TryFrom<Stored> for Serials {
     type Error = &'static str;
 
     fn try_from(stored: Stored) -> Result<Self, &'static str> {
+        let wrong = "counters of different workers";
         let most = if stored.overflown { 0 } else { MAX_WORKERS };
-        let mut all = Serials { overflown: stored.overflown, ..Serials::default() };
-        let count = stored.counters.len();
-        for (log, pid, counter) in stored.counters {
-            all.index.insert((Arc::clone(&log), pid), all.counters.len());
-            all.counters.push((log, pid, counter));
+        if stored.counters.len() > most {
+            return Err(wrong);
         }
-        if count > most || all.index.len() != count {
-            return Err("counters of different workers");
+        let mut all = Serials::default();
+        for (worker, counter) in stored.counters {
+            let known = all.counters.len();
+            match all.of(&worker) {
+                Some(own) => *own = counter,
+                None => return Err(wrong),
+            }
+            if all.counters.len() == known {
+                return Err(wrong);
+            }
         }
+        all.overflown = stored.overflown;
         Ok(all)
     }
 }
 
 impl Serials {
+    /// The counter of a worker of a log; none where there are too many.
+    pub fn counter(&mut self, log: &Arc<str>, pid: Option<u64>) -> Option<&mut Counter> {
+        self.of(&Worker::new(log, pid))
+    }
+
     /// The counter of a worker; none where there are too many.
     #[inline]
-    pub fn counter(&mut self, log: &Arc<str>, pid: Option<u64>) -> Option<&mut Counter> {
-        if self.overflown {
-            return None;
+    pub fn of(&mut self, worker: &Worker) -> Option<&mut Counter> {
+        let mut at = self.near.get(worker.hash);
+        if self.counters.get(at).is_none_or(|(other, _)| other.hash != worker.hash) {
+            at = self.find(worker)?;
+            self.near.set(worker.hash, at);
         }
-        let number = pid.unwrap_or(0);
-        let mut at = self.near.get(number);
-        let is_it = |(name, own, _): &(Arc<str>, Option<u64>, Counter)| {
-            *own == pid && (Arc::ptr_eq(name, log) || name == log)
-        };
-        if !self.counters.get(at).is_some_and(is_it) {
-            at = self.find(log, pid);
-            self.near.set(number, at);
-        }
-        if self.counters.len() > MAX_WORKERS {
-            self.overflow();
-        }
-        self.counters.get_mut(at).map(|(_, _, counter)| counter)
+        self.counters.get_mut(at).map(|(_, counter)| counter)
     }
 
     #[cold]
@@ -244,18 +247,32 @@ impl Serials {
         *self = Serials { overflown: true, ..Serials::default() };
     }
 
-    fn find(&mut self, log: &Arc<str>, pid: Option<u64>) -> usize {
-        let counters = &mut self.counters;
-        *self.index.entry((Arc::clone(log), pid)).or_insert_with(|| {
-            counters.push((Arc::clone(log), pid, Counter::default()));
-            counters.len() - 1
-        })
+    fn find(&mut self, worker: &Worker) -> Option<usize> {
+        let counters = &self.counters;
+        let found = self.index.find(worker.hash, |&at| counters[at].0.hash == worker.hash);
+        found.copied().or_else(|| self.insert(worker))
+    }
+
+    #[cold]
+    fn insert(&mut self, worker: &Worker) -> Option<usize> {
+        if self.overflown {
+            return None;
+        }
+        let at = self.counters.len();
+        if at >= MAX_WORKERS {
+            self.overflow();
+            return None;
+        }
+        self.counters.push((worker.clone(), Counter::default()));
+        let counters = &self.counters;
+        self.index.insert_unique(worker.hash, at, |&at| counters[at].0.hash);
+        Some(at)
     }
 
     /// Counters with their log and worker, in the order of these.
     pub fn sorted(&self) -> Vec<(&str, Option<u64>, &Counter)> {
         let mut all: Vec<_> =
-            self.counters.iter().map(|(log, pid, counter)| (&**log, *pid, counter)).collect();
+            self.counters.iter().map(|(w, counter)| (&*w.log, w.pid, counter)).collect();
         all.sort_by_key(|(log, pid, _)| (*log, *pid));
         all
     }
@@ -266,8 +283,8 @@ impl Merge for Serials {
         if other.overflown {
             self.overflow();
         }
-        for (log, pid, counter) in other.counters {
-            if let Some(own) = self.counter(&log, pid) {
+        for (worker, counter) in other.counters {
+            if let Some(own) = self.of(&worker) {
                 own.merge(counter);
             }
         }
