@@ -1,5 +1,6 @@
 //! Lines into a summary: the one engine behind batch, live and cluster runs. Pure: bytes in, counts out.
 
+mod counting;
 mod hosts;
 mod place;
 mod recipe;
@@ -7,19 +8,17 @@ mod request;
 
 use crate::log_format::variable::Field;
 use crate::record::Reject;
-use crate::record::attempt::{Attempt, Outcome, attempts};
+use crate::record::attempt::{attempts, of_numbers, slowly};
 use crate::record::time::{Clock, msec};
-use crate::summary::keys::Key;
-use crate::summary::peer::started;
 use crate::summary::pool::Recent;
 use crate::summary::{LineCounts, Summary};
 use crate::tokenizer::{Expected, Fields, Mismatch, Values};
+use counting::Counting;
 use hosts::Hosts;
 pub use place::Place;
 use recipe::TIMES;
 pub use recipe::{By, Choice, Recipe};
-use request::{Living, flight, line_alone, over_time, request};
-use std::borrow::Cow;
+use request::{Living, line_alone, request};
 
 /// Folds lines into one summary.
 #[derive(Debug, Clone, Default)]
@@ -105,74 +104,69 @@ impl Counter {
             }
             return Ok(());
         }
-        let name = group_name(&recipe.choice, fields);
-        let request = if recipe.serials || recipe.pools || recipe.workers {
-            request(fields, ms)
-        } else {
-            None
+        let summary = place.of(ms);
+        let Some(attempt) = of_numbers(fields) else {
+            let result = self.any(recipe, fields, ms, summary);
+            return result.map_err(|reject| mismatch(reject, line_text));
         };
+        let mut counting = self.counting(recipe, fields, ms, summary);
+        counting.attempt(&attempt);
+        counting.end(fields, 1);
+        summary.bound_detail();
+        Ok(())
+    }
+
+    /// A line of any kind. Those with one attempt, as nearly all are, have their own way above: what is known of these is
+    /// not asked again.
+    #[cold]
+    #[inline(never)]
+    fn any<'a>(
+        &mut self,
+        recipe: &Recipe,
+        fields: &Fields<'a>,
+        ms: Option<i64>,
+        summary: &mut Summary,
+    ) -> Result<(), Reject<'a>> {
+        let mut counting = self.counting(recipe, fields, ms, summary);
+        let count = slowly(fields, &mut |attempt| counting.attempt(&attempt))?;
+        counting.end(fields, count);
+        summary.bound_detail();
+        Ok(())
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "in both ways, or all of it goes through memory")]
+    fn counting<'a>(
+        &'a mut self,
+        recipe: &'a Recipe,
+        fields: &Fields<'a>,
+        ms: Option<i64>,
+        summary: &'a mut Summary,
+    ) -> Counting<'a> {
+        let is_asked = recipe.serials || recipe.pools || recipe.workers;
+        let request = if is_asked { request(fields, ms) } else { None };
+        let line = recipe.workers.then(|| request.or_else(|| line_alone(fields, ms))).flatten();
+        let log = self.hosts.log_of(recipe, fields);
+        let worker = request.or(line).map(|request| self.known.of(log, request.pid));
+        let is_detailed = summary.is_detailed();
+        let Summary { lines, span, peers, serials, workers, bursts, begun, refusals, .. } = summary;
         let seen = request.filter(|_| recipe.serials).and_then(|request| request.seen(fields));
         let gap = request.filter(|_| recipe.pools).map(|request| request.gap(fields));
-        let line = recipe.workers.then(|| request.or_else(|| line_alone(fields, ms))).flatten();
-        let worker = request.filter(|_| recipe.pools).or(line);
-        let log = self.hosts.log_of(recipe, fields);
-        let worker = worker.map(|request| self.known.of(log, request.pid));
-        let summary = place.of(ms);
-        let is_detailed = summary.is_detailed();
-        let Summary { peers, serials, workers, bursts, begun, refusals, .. } = summary;
-        let mut counter = match (&request, &seen) {
-            (Some(request), Some(_)) => serials.counter(log, request.pid),
-            _ => None,
-        };
-        let mut living =
-            line.zip(worker).and_then(|(line, worker)| Living::of(workers, worker, line));
-        let mut start = request.map_or(0, |request| request.start);
-        let count = attempts(fields, |attempt| {
-            let peer = peers.entry(key(&recipe.choice.by, name.as_deref(), &attempt));
-            peer.record(&attempt, ms);
-            if let Some(counter) = &mut counter {
-                let started = started(&attempt);
-                if is_detailed {
-                    peer.starts.record(start, started);
-                }
-                counter.starts.record(start, started);
-            }
-            if is_detailed {
-                peer.record_sent(&attempt);
-            }
-            if let Some(gap) = gap
-                && is_detailed
-                && let Some(flight) = flight(&attempt, start, gap)
-                && let Some(pool) = worker.and_then(|worker| peer.pools.of(worker))
-            {
-                pool.record(flight);
-            }
-            if let Some(living) = &mut living {
-                living.attempt(&attempt);
-            }
-            if let Some(ms) = ms {
-                let lasted = i64::from(attempt.response_ms.unwrap_or(0));
-                let at = request.map_or(ms - lasted, |_| start);
-                over_time(&attempt, at, (bursts, begun, refusals));
-            }
-            // The next try begins where this one ended.
-            start += i64::from(attempt.response_ms.unwrap_or(0));
-        })
-        .map_err(|reject| mismatch(reject, line_text))?;
-        if let (Some(counter), Some(seen)) = (counter, seen) {
-            counter.record(seen);
+        Counting {
+            by: &recipe.choice.by,
+            name: group_name(&recipe.choice, fields),
+            ms,
+            start: request.map(|request| request.start),
+            is_detailed,
+            counter: seen.zip(worker).and_then(|(_, worker)| serials.of(worker)),
+            seen,
+            flying: gap.zip(worker).filter(|_| is_detailed),
+            living: line.zip(worker).and_then(|(line, worker)| Living::of(workers, worker, line)),
+            lines,
+            span,
+            peers,
+            over_time: (bursts, begun, refusals),
         }
-        if let Some(living) = living {
-            living.line(fields, seen);
-        }
-        summary.bound_detail();
-        summary.lines.lines += 1;
-        summary.lines.matched += 1;
-        summary.lines.without_upstream += u64::from(count == 0);
-        if let Some(ms) = ms {
-            summary.span.record(ms);
-        }
-        Ok(())
     }
 
     /// A line whose request began in a span that is left out: only its client's number is kept.
@@ -189,7 +183,7 @@ impl Counter {
             && let Some(request) = request(fields, ms)
             && let Some(seen) = request.seen(fields)
             && let log = self.hosts.log_of(recipe, fields)
-            && let Some(counter) = summary.serials.counter(log, request.pid)
+            && let Some(counter) = summary.serials.of(self.known.of(log, request.pid))
         {
             counter.record(seen);
         }
@@ -235,30 +229,17 @@ fn mismatch(reject: Reject<'_>, line: &[u8]) -> Mismatch {
 
 /// The name of the group that a line's attempts belong to, if it tells one.
 #[inline]
-fn group_name<'a>(choice: &Choice, fields: &Fields<'a>) -> Option<Cow<'a, [u8]>> {
+fn group_name<'a>(choice: &Choice, fields: &Fields<'a>) -> Option<&'a [u8]> {
     let value = match choice.by {
         By::Upstream => fields.get(Field::UpstreamName).filter(|name| !matches!(*name, b"" | b"-")),
         By::Peer => None,
         By::Variable(_) => Some(fields.get(Field::Group).unwrap_or(b"-")),
     }?;
-    let Some(pattern) = &choice.group else { return Some(Cow::Borrowed(value)) };
+    let Some(pattern) = &choice.group else { return Some(value) };
     let mut found = pattern.create_captures();
     pattern.captures(value, &mut found);
     let span = found.get_group(1).or_else(|| found.get_group(0));
-    Some(Cow::Borrowed(span.map_or(&b"(other)"[..], |span| &value[span.range()])))
-}
-
-/// Where an attempt is counted. `$proxy_host` names the upstream of the last pass only; with no live upstream the
-/// address itself is the upstream's name.
-#[inline]
-fn key<'a>(by: &By, name: Option<&'a [u8]>, attempt: &Attempt<'a>) -> Key<'a> {
-    let group = match by {
-        By::Upstream if attempt.last_pass && name.is_some() => name,
-        By::Upstream if attempt.outcome == Outcome::NoLive => Some(attempt.addr),
-        By::Upstream => None,
-        By::Peer | By::Variable(_) => name,
-    };
-    Key { group, peer: attempt.addr }
+    Some(span.map_or(&b"(other)"[..], |span| &value[span.range()]))
 }
 
 #[cfg(test)]

@@ -76,8 +76,14 @@ pub fn attempts<'a>(
 }
 
 /// The same for lines of any kind.
+///
+/// # Errors
+/// As those of [`attempts`].
 #[cold]
-fn slowly<'a>(fields: &Fields<'a>, each: &mut dyn FnMut(Attempt<'a>)) -> Result<usize, Reject<'a>> {
+pub fn slowly<'a>(
+    fields: &Fields<'a>,
+    each: &mut dyn FnMut(Attempt<'a>),
+) -> Result<usize, Reject<'a>> {
     let lists: Slots<'a> = LISTS.map(|field| fields.get(field));
     let Some(main) = lists.iter().copied().flatten().next() else { return Ok(0) };
     if is_absent(lists) {
@@ -94,9 +100,10 @@ fn slowly<'a>(fields: &Fields<'a>, each: &mut dyn FnMut(Attempt<'a>)) -> Result<
     several(lists, each)
 }
 
-/// The attempt of a line that has one, and all that is known of it, as nearly always: each list is a single number.
-#[inline]
-fn of_numbers<'a>(fields: &Fields<'a>) -> Option<Attempt<'a>> {
+/// The attempt of a line that has one, and all that is known of it, as nearly always: each list is a single number. None
+/// for other lines, which [`slowly`] reads. Always inlined: else what it gives goes through memory.
+#[inline(always)]
+pub fn of_numbers<'a>(fields: &Fields<'a>) -> Option<Attempt<'a>> {
     const NUMBERS: Wanted = Wanted::new(&[
         Field::ConnectTime,
         Field::HeaderTime,

@@ -17,27 +17,10 @@ pub struct Cells<V, const UNIT_MS: i64, const MAX: usize> {
     /// In the order of time, at most `MAX`.
     #[serde(serialize_with = "distances", bound(serialize = "V: Serialize"))]
     filled: Vec<(i64, V)>,
-    /// Only makes it quick.
+    /// What the index of the cell that was added to last is more than its place: many lines in a row share their cell, and
+    /// where none is missing it holds for those around too. It only makes it quick.
     #[serde(rename = "last", serialize_with = "none")]
-    recent: Recent,
-}
-
-/// The cell that was added to last: many lines in a row share theirs.
-#[derive(Debug, Clone, Copy, Default)]
-struct Recent {
-    /// Its start, in milliseconds since the epoch.
-    from: i64,
-    /// Milliseconds; 0 where no cell is known.
-    width: u64,
-    /// Its place among all.
-    at: usize,
-}
-
-impl Recent {
-    #[inline]
-    fn covers(&self, ms: i64) -> bool {
-        ms.wrapping_sub(self.from).cast_unsigned() < self.width
-    }
+    ahead: i64,
 }
 
 /// So many cells from the end are looked at one by one.
@@ -61,8 +44,18 @@ fn distances<S: Serializer, V: Serialize>(
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls it with")]
-fn none<S: Serializer>(_: &Recent, serializer: S) -> Result<S::Ok, S::Error> {
+fn none<S: Serializer>(_: &i64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_none()
+}
+
+/// Whole units since the epoch.
+#[inline]
+fn units<const UNIT_MS: i64>(ms: i64) -> i64 {
+    // What is not negative, as nearly all times, takes less to divide.
+    match u64::try_from(ms) {
+        Ok(ms) => (ms / UNIT_MS.cast_unsigned()).cast_signed(),
+        Err(_) => ms.div_euclid(UNIT_MS),
+    }
 }
 
 /// The widest cells that are read back: 2^40 units.
@@ -86,7 +79,7 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> TryFrom<Stored<V>>
         {
             return Err("cells in order");
         }
-        let mut cells = Cells { scale, filled, recent: Recent::default() };
+        let mut cells = Cells { scale, filled, ahead: 0 };
         if let Some((index, cell)) = last {
             cells.add(index, cell);
         }
@@ -98,9 +91,11 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
     /// Adds to the cell that `ms` (since the epoch) lies in.
     #[inline]
     pub fn record(&mut self, ms: i64, what: V) {
-        match self.filled.get_mut(self.recent.at) {
-            Some((_, cell)) if self.recent.covers(ms) => cell.merge(what),
-            _ => self.add(ms.div_euclid(UNIT_MS) >> self.scale, what),
+        let index = units::<UNIT_MS>(ms) >> self.scale;
+        let guess = usize::try_from(index.wrapping_sub(self.ahead).cast_unsigned());
+        match self.filled.get_mut(guess.unwrap_or(usize::MAX)) {
+            Some((own, cell)) if *own == index => cell.merge(what),
+            _ => self.add(index, what),
         }
     }
 
@@ -108,33 +103,22 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
     #[inline(never)]
     fn add(&mut self, index: i64, what: V) {
         let at = self.place(index);
+        self.ahead = index.wrapping_sub_unsigned(at as u64);
         match self.filled.get_mut(at) {
-            Some((own, cell)) if *own == index => cell.merge(what),
-            _ => {
-                self.filled.insert(at, (index, what));
-                if self.filled.len() > MAX {
-                    self.fit();
-                    return;
-                }
-            }
+            None => self.filled.push((index, what)),
+            Some((own, cell)) if *own == index => return cell.merge(what),
+            Some(_) => self.filled.insert(at, (index, what)),
         }
-        let width = UNIT_MS << self.scale;
-        self.recent = Recent { from: index.wrapping_mul(width), width: width.cast_unsigned(), at };
+        if self.filled.len() > MAX {
+            self.fit();
+        }
     }
 
-    /// Where a cell is, or is to be inserted. Lines come nearly in order, so it is at the end, close to it, or as far from
-    /// the last one that was asked for as their indices are apart.
+    /// Where a cell is, or is to be inserted. Lines come nearly in order, so it is at the end or close to it.
     #[inline]
     fn place(&self, index: i64) -> usize {
         if self.filled.last().is_none_or(|(newest, _)| *newest < index) {
             return self.filled.len();
-        }
-        if let Some((recent, _)) = self.filled.get(self.recent.at)
-            && let Ok(apart) = isize::try_from(index.wrapping_sub(*recent))
-            && let guess = self.recent.at.wrapping_add_signed(apart)
-            && self.filled.get(guess).is_some_and(|(at, _)| *at == index)
-        {
-            return guess;
         }
         let is_before = |(at, _): &(i64, V)| *at < index;
         let newest = &self.filled[self.filled.len().saturating_sub(CLOSE)..];
@@ -144,9 +128,10 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
         }
     }
 
-    /// Widens the cells just as far as it takes for no more than `MAX`.
-    #[cold]
+    /// Widens the cells, of which there are too many, just as far as it takes for no more than `MAX`.
     fn fit(&mut self) {
+        // Once is enough where cells follow closely.
+        self.coarsen(self.scale + 1);
         if self.filled.len() <= MAX {
             return;
         }
@@ -169,17 +154,13 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
         if by == 0 {
             return;
         }
-        for (index, _) in &mut self.filled {
-            *index >>= by;
-        }
-        self.unite_equals();
         self.scale = scale;
-        self.recent = Recent::default();
-    }
-
-    /// Merges neighbours that have become one cell.
-    fn unite_equals(&mut self) {
+        if let Some((first, _)) = self.filled.first_mut() {
+            *first >>= by;
+        }
+        // Neighbours that have become one cell are merged.
         self.filled.dedup_by(|next, kept| {
+            next.0 >>= by;
             let same = next.0 == kept.0;
             if same {
                 kept.1.merge(std::mem::take(&mut next.1));
@@ -273,8 +254,9 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Merge for Cells<V, 
     fn merge(&mut self, other: Self) {
         self.coarsen(self.scale.max(other.scale));
         self.unite(other.filled, self.scale - other.scale);
-        self.recent = Recent::default();
-        self.fit();
+        if self.filled.len() > MAX {
+            self.fit();
+        }
         // Once they are coarser they take half the room.
         if self.filled.capacity() > 2 * self.filled.len() {
             self.filled.shrink_to_fit();

@@ -49,17 +49,19 @@ pub(super) fn of_text(text: &[u8]) -> u64 {
 /// Are two texts the same? Short ones, as addresses are, need no call.
 #[inline]
 pub(super) fn is_same(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() || a.len() > 16 {
-        return a == b;
-    }
-    let ends = |text: &[u8]| {
-        let (first, last) = (text.first_chunk::<8>()?, text.last_chunk::<8>()?);
-        Some((u64::from_le_bytes(*first), u64::from_le_bytes(*last)))
-    };
-    match (ends(a), ends(b)) {
-        (Some(a), Some(b)) => a == b,
-        _ => a.iter().zip(b).all(|(a, b)| a == b),
-    }
+    a.len() == b.len()
+        && match a.len() {
+            8..=16 => same_ends::<8>(a, b),
+            4..8 => same_ends::<4>(a, b),
+            0..4 => a.iter().zip(b).all(|(a, b)| a == b),
+            _ => a == b,
+        }
+}
+
+/// Do two texts begin and end with the same `N` bytes?
+#[inline]
+fn same_ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
+    a.first_chunk::<N>() == b.first_chunk::<N>() && a.last_chunk::<N>() == b.last_chunk::<N>()
 }
 
 #[cfg(test)]

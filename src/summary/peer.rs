@@ -48,23 +48,14 @@ impl PeerSummary {
     /// Takes in an attempt of a line that was written at `ms` since the epoch, if the log tells.
     #[inline]
     pub fn record(&mut self, attempt: &Attempt<'_>, ms: Option<i64>) {
-        let mut cell = Cell { attempts: 1, ..Cell::default() };
+        let Started { undecided, new_certain, .. } = started(attempt);
+        let failed = 1 - undecided - new_certain;
         self.attempts += 1;
-        match attempt.outcome {
-            Outcome::New => {
-                self.new_certain += 1;
-                cell.new_certain = 1;
-            }
-            Outcome::Undecided => {
-                self.undecided += 1;
-                self.unmeasured += u64::from(attempt.connect_ms.is_none());
-            }
-            Outcome::Failed | Outcome::NoLive => {
-                self.failed += 1;
-                self.no_live += u64::from(attempt.outcome == Outcome::NoLive);
-                cell.failed = 1;
-            }
-        }
+        self.new_certain += new_certain;
+        self.undecided += undecided;
+        self.failed += failed;
+        self.no_live += u64::from(attempt.outcome == Outcome::NoLive);
+        self.unmeasured += undecided & u64::from(attempt.connect_ms.is_none());
         self.stale += u64::from(attempt.stale);
         self.redirected += u64::from(!attempt.last_pass);
         for (summary, time) in [
@@ -77,7 +68,7 @@ impl PeerSummary {
             }
         }
         if let Some(ms) = ms {
-            self.timeline.record(ms, cell);
+            self.timeline.record(ms, Cell { attempts: 1, new_certain, failed });
         }
     }
 
@@ -85,12 +76,10 @@ impl PeerSummary {
     #[inline]
     pub fn record_sent(&mut self, attempt: &Attempt<'_>) {
         let Some(bytes) = attempt.bytes_sent else { return };
-        let (undecided, new_certain) = match attempt.outcome {
-            Outcome::Undecided => (1, 0),
-            Outcome::New => (0, 1),
-            Outcome::Failed | Outcome::NoLive => return,
-        };
-        self.sent.record(bytes, Sent { undecided, new_certain });
+        let Started { undecided, new_certain, .. } = started(attempt);
+        if undecided + new_certain > 0 {
+            self.sent.record(bytes, Sent { undecided, new_certain });
+        }
     }
 
     /// Lets go what is only kept for a few peers.
@@ -102,6 +91,7 @@ impl PeerSummary {
 }
 
 /// The part of an attempt in the account of serial numbers. With no live upstream no connect was tried.
+#[inline]
 pub fn started(attempt: &Attempt<'_>) -> Started {
     Started {
         undecided: u64::from(attempt.outcome == Outcome::Undecided),

@@ -5,7 +5,7 @@ use super::super::{Merge, Span};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// Most instants at which the attempts in flight are counted.
-const MAX_CELLS: usize = 256;
+const MAX_CELLS: u64 = 256;
 
 /// Changes within a cell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,14 @@ pub(super) struct Change {
     pub(super) net: i64,
     /// Certainly new connections that were opened in this cell or later.
     pub(super) new: u64,
+}
+
+impl Change {
+    #[inline]
+    fn add(&mut self, other: Change) {
+        self.net += other.net;
+        self.new += other.new;
+    }
 }
 
 /// Changes in cells of `1 << scale` milliseconds, aligned to the epoch. The scale is the smallest at which the whole span
@@ -71,7 +79,7 @@ impl TryFrom<Stored> for Changes {
         let mut all = Changes { span, scale, ..Changes::default() };
         match span.get() {
             Some((from, to)) if scale < i64::BITS => {
-                if (to >> scale) - (from >> scale) >= MAX_CELLS as i64 {
+                if (to >> scale).abs_diff(from >> scale) >= MAX_CELLS {
                     return Err(wrong);
                 }
                 all.extend();
@@ -137,7 +145,7 @@ impl Changes {
         let Some((from, to)) = self.span.get() else { return };
         let mut scale = self.scale;
         let count = |scale: u32| (to >> scale).abs_diff(from >> scale).saturating_add(1);
-        while count(scale) > MAX_CELLS as u64 {
+        while count(scale) > MAX_CELLS {
             scale += 1;
         }
         self.coarsen(scale);
@@ -162,17 +170,19 @@ impl Changes {
         self.scale = scale;
         let Cells { first, changes } = &mut self.cells;
         let coarse_first = *first >> by;
-        for at in 0..changes.len() {
-            let change = std::mem::take(&mut changes[at]);
-            let index = first.saturating_add_unsigned(at as u64) >> by;
-            let own = &mut changes[usize::try_from(index - coarse_first).unwrap_or(0)];
-            own.net += change.net;
-            own.new += change.new;
+        // So many make one, but of the first one some may be missing.
+        let of_one = 1usize.checked_shl(by).unwrap_or(usize::MAX);
+        let missing = usize::try_from(*first - (coarse_first << by)).unwrap_or(0);
+        let (mut from, mut to, mut kept) = (0, of_one - missing, 0);
+        while from < changes.len() {
+            let mut sum = Change::default();
+            let end = to.min(changes.len());
+            changes[from..end].iter().for_each(|change| sum.add(*change));
+            changes[kept] = sum;
+            kept += 1;
+            (from, to) = (end, end.saturating_add(of_one));
         }
-        let last = first.saturating_add_unsigned(changes.len() as u64).saturating_sub(1) >> by;
-        if !changes.is_empty() {
-            changes.truncate(usize::try_from(last - coarse_first).unwrap_or(0) + 1);
-        }
+        changes.truncate(kept);
         *first = coarse_first;
     }
 
@@ -195,8 +205,71 @@ impl Merge for Changes {
         }
         let at = self.cells.place(other.cells.first);
         for (own, change) in self.cells.changes.iter_mut().skip(at).zip(other.cells.changes) {
-            own.net += change.net;
-            own.new += change.new;
+            own.add(change);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// An attempt from one moment to another, or a new connection at a moment.
+    type Event = (i64, Option<i64>);
+
+    fn of(events: &[Event]) -> Changes {
+        let mut changes = Changes::default();
+        for &(from, lasted) in events {
+            match lasted {
+                Some(lasted) => changes.fly(from, from + lasted),
+                None => changes.open(from),
+            }
+        }
+        changes
+    }
+
+    /// The scale, and the cells in which something changed, as they were to be found if all events were known at once.
+    fn slowly(events: &[Event]) -> (u32, BTreeMap<i64, Change>) {
+        let moments =
+            || events.iter().flat_map(|(from, lasted)| [*from, from + lasted.unwrap_or(0)]);
+        let (from, to) = (moments().min().unwrap_or(0), moments().max().unwrap_or(0));
+        let scale = (0..64).find(|scale| (to >> scale) - (from >> scale) < 256).unwrap();
+        let mut cells: BTreeMap<i64, Change> = BTreeMap::new();
+        for &(from, lasted) in events {
+            let own = cells.entry(from >> scale).or_default();
+            match lasted {
+                Some(lasted) => {
+                    own.net += 1;
+                    cells.entry((from + lasted) >> scale).or_default().net -= 1;
+                }
+                None => own.new += 1,
+            }
+        }
+        cells.retain(|_, change| *change != Change::default());
+        (scale, cells)
+    }
+
+    fn any_events() -> impl Strategy<Value = Vec<Event>> {
+        let wild = any::<i32>().prop_map(i64::from);
+        let from = prop_oneof![8 => -300i64..300, 4 => 0i64..20_000, 1 => wild];
+        let lasted = prop_oneof![Just(None), (1i64..10_000).prop_map(Some)];
+        prop::collection::vec((from, lasted), 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn changes_are_those_of_the_slow_form(events in any_events(), cut in 0usize..200) {
+            let cut = cut.min(events.len());
+            let mut parts = of(&events[cut..]);
+            parts.merge(of(&events[..cut]));
+            for changes in [of(&events), parts] {
+                let Cells { first, changes: all } = &changes.cells;
+                let mut cells: BTreeMap<i64, Change> = (*first..).zip(all.iter().copied()).collect();
+                cells.retain(|_, change| *change != Change::default());
+                prop_assert_eq!((changes.scale, cells), slowly(&events));
+            }
         }
     }
 }

@@ -1,0 +1,101 @@
+//! A line's part in a summary: its attempts at their peers, and what they tell of their worker and of the time.
+
+use super::By;
+use super::request::{Living, flight, over_time};
+use crate::record::attempt::{Attempt, Outcome};
+use crate::summary::burst::{Begun, Bursts, Refusals};
+use crate::summary::keys::{Key, Keys};
+use crate::summary::peer::{PeerSummary, started};
+use crate::summary::pool::Worker;
+use crate::summary::serials::{Counter, Seen};
+use crate::summary::{LineCounts, Span};
+use crate::tokenizer::Fields;
+
+/// What is known of a line but for its attempts, and where they are counted.
+pub(super) struct Counting<'a> {
+    pub(super) by: &'a By,
+    /// The name of the group that its attempts belong to.
+    pub(super) name: Option<&'a [u8]>,
+    /// When it was written.
+    pub(super) ms: Option<i64>,
+    /// When its next attempt began at the earliest, where its request is known.
+    pub(super) start: Option<i64>,
+    pub(super) is_detailed: bool,
+    pub(super) seen: Option<Seen>,
+    /// The request's gap and its worker, where attempts in flight are kept.
+    pub(super) flying: Option<(i64, &'a Worker)>,
+    pub(super) lines: &'a mut LineCounts,
+    pub(super) span: &'a mut Span,
+    pub(super) peers: &'a mut Keys<PeerSummary>,
+    pub(super) counter: Option<&'a mut Counter>,
+    pub(super) living: Option<Living<'a>>,
+    pub(super) over_time: (&'a mut Bursts, &'a mut Begun, &'a mut Refusals),
+}
+
+impl Counting<'_> {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as that which makes it")]
+    pub(super) fn attempt(&mut self, attempt: &Attempt<'_>) {
+        let peer = self.peers.entry(key(self.by, self.name, attempt));
+        peer.record(attempt, self.ms);
+        if self.is_detailed {
+            peer.record_sent(attempt);
+        }
+        if let Some(start) = self.start {
+            if let Some(counter) = &mut self.counter {
+                let started = started(attempt);
+                counter.starts.record(start, started);
+                if self.is_detailed {
+                    peer.starts.record(start, started);
+                }
+            }
+            if let Some((gap, worker)) = self.flying
+                && let Some(flight) = flight(attempt, start, gap)
+                && let Some(pool) = peer.pools.of(worker)
+            {
+                pool.record(flight);
+            }
+        }
+        if let Some(living) = &mut self.living {
+            living.attempt(attempt);
+        }
+        let lasted = i64::from(attempt.response_ms.unwrap_or(0));
+        if let Some(ms) = self.ms {
+            let (bursts, begun, refusals) = &mut self.over_time;
+            over_time(attempt, self.start.unwrap_or(ms - lasted), (bursts, begun, refusals));
+        }
+        // The next try begins where this one ended.
+        self.start = self.start.map(|start| start + lasted);
+    }
+
+    /// Takes in the rest of the line, once all its attempts were.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as that which makes it")]
+    pub(super) fn end(self, fields: &Fields<'_>, count: usize) {
+        if let (Some(counter), Some(seen)) = (self.counter, self.seen) {
+            counter.record(seen);
+        }
+        if let Some(living) = self.living {
+            living.line(fields, self.seen);
+        }
+        self.lines.lines += 1;
+        self.lines.matched += 1;
+        self.lines.without_upstream += u64::from(count == 0);
+        if let Some(ms) = self.ms {
+            self.span.record(ms);
+        }
+    }
+}
+
+/// Where an attempt is counted. `$proxy_host` names the upstream of the last pass only; with no live upstream the
+/// address itself is the upstream's name.
+#[inline]
+fn key<'a>(by: &By, name: Option<&'a [u8]>, attempt: &Attempt<'a>) -> Key<'a> {
+    let group = match by {
+        By::Upstream if attempt.last_pass && name.is_some() => name,
+        By::Upstream if attempt.outcome == Outcome::NoLive => Some(attempt.addr),
+        By::Upstream => None,
+        By::Peer | By::Variable(_) => name,
+    };
+    Key { group, peer: attempt.addr }
+}
