@@ -1,7 +1,7 @@
 //! A table by group and peer, bounded without preferring what came first.
 
 use super::Merge;
-use super::near::{self, Near, is_same};
+use super::near::{Ends, Near};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
 use std::hash::BuildHasher;
@@ -32,15 +32,25 @@ impl OwnedKey {
     fn as_key(&self) -> Key<'_> {
         Key { group: self.group.as_deref(), peer: &self.peer }
     }
+}
 
+/// By what a key is known at sight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Look {
+    group: Option<Ends>,
+    peer: Ends,
+}
+
+impl Look {
     #[inline]
-    fn is(&self, key: Key<'_>) -> bool {
-        let group = match (&self.group, key.group) {
-            (Some(own), Some(group)) => is_same(own, group),
-            (None, None) => true,
-            _ => false,
-        };
-        group && is_same(&self.peer, key.peer)
+    fn of(key: Key<'_>) -> Self {
+        Look { group: key.group.map(Ends::of), peer: Ends::of(key.peer) }
+    }
+
+    /// Is there no more to the key than this?
+    #[inline]
+    fn is_all(&self) -> bool {
+        self.peer.are_all() && self.group.is_none_or(Ends::are_all)
     }
 }
 
@@ -60,6 +70,9 @@ pub struct Keys<V> {
     #[serde(skip)]
     hasher: DefaultHashBuilder,
     entries: Vec<(OwnedKey, V)>,
+    /// The looks of the keys, in the order of the entries.
+    #[serde(skip)]
+    looks: Vec<Look>,
     /// Where a key was found, by its peer: a few dozen peers take turns, and hashing each costs more.
     #[serde(skip)]
     near: Near<256>,
@@ -103,6 +116,7 @@ impl<V> Default for Keys<V> {
             index: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             entries: Vec::new(),
+            looks: Vec::new(),
             near: Near::default(),
             limit: u64::MAX,
             others: None,
@@ -114,10 +128,20 @@ impl<V: Merge> Keys<V> {
     /// The value of a key, new if it was not there; or that of the others, if the table is full of smaller ones.
     #[inline]
     pub fn entry(&mut self, key: Key<'_>) -> &mut V {
+        let look = Look::of(key);
+        let at = self.near.get(look.peer.hash());
+        if self.looks.get(at) == Some(&look) && look.is_all() {
+            return &mut self.entries[at].1;
+        }
+        self.entry_elsewhere(key, look.peer.hash())
+    }
+
+    /// The same for a key that is not where one like it was found, or that takes longer to tell.
+    #[inline(never)]
+    fn entry_elsewhere(&mut self, key: Key<'_>, hash: u64) -> &mut V {
         let key = Key { group: key.group.map(cut), peer: cut(key.peer) };
-        let hash = near::of_text(key.peer);
         let at = self.near.get(hash);
-        if self.entries.get(at).is_some_and(|(own, _)| own.is(key)) {
+        if self.entries.get(at).is_some_and(|(own, _)| own.as_key() == key) {
             return &mut self.entries[at].1;
         }
         match self.look_up(key) {
@@ -147,6 +171,7 @@ impl<V: Merge> Keys<V> {
         let hash = self.hasher.hash_one(key);
         let owned = OwnedKey { group: key.group.map(Into::into), peer: key.peer.into() };
         self.entries.push((owned, V::default()));
+        self.looks.push(Look::of(key));
         let (hasher, entries) = (&self.hasher, &self.entries);
         self.index.insert_unique(hash, at, |&at| hasher.hash_one(entries[at].0.as_key()));
         &mut self.entries[at].1
@@ -177,6 +202,7 @@ impl<V: Merge> Keys<V> {
             }
         }
         self.index.clear();
+        self.looks = self.entries.iter().map(|(key, _)| Look::of(key.as_key())).collect();
         let (hasher, entries) = (&self.hasher, &self.entries);
         for at in 0..entries.len() {
             let hash = hasher.hash_one(entries[at].0.as_key());
@@ -252,7 +278,6 @@ impl<V: Merge + Clone + PartialEq> PartialEq for Keys<V> {
     }
 }
 
-#[inline]
 fn cut(name: &[u8]) -> &[u8] {
     &name[..name.len().min(MAX_NAME)]
 }

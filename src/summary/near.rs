@@ -32,36 +32,45 @@ impl<const N: usize> Default for Near<N> {
     }
 }
 
-/// A hash of a text, by its first and last bytes: peers differ in the last bytes of their address or port, and in a large
-/// network before these.
-#[inline]
-pub(super) fn of_text(text: &[u8]) -> u64 {
-    let word = match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-        (Some(first), Some(last)) => {
-            u64::from_le_bytes(*first).rotate_left(29) ^ u64::from_le_bytes(*last)
-        }
-        _ => text.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-    };
-    // Fibonacci hashing: the upper bits of the product depend on all of them.
-    word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48
+/// First and last bytes of a text. Short ones, as names and addresses are, are told apart by these and their length, which
+/// takes no call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ends {
+    len: usize,
+    first: u64,
+    last: u64,
 }
 
-/// Are two texts the same? Short ones, as addresses are, need no call.
-#[inline]
-pub(super) fn is_same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len()
-        && match a.len() {
-            8..=16 => same_ends::<8>(a, b),
-            4..8 => same_ends::<4>(a, b),
-            0..4 => a.iter().zip(b).all(|(a, b)| a == b),
-            _ => a == b,
-        }
-}
+impl Ends {
+    /// Those of a text.
+    #[inline]
+    pub(super) fn of(text: &[u8]) -> Self {
+        let (first, last) = if let Some(first) = text.first_chunk::<8>()
+            && let Some(last) = text.last_chunk::<8>()
+        {
+            (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+        } else if let Some(first) = text.first_chunk::<4>()
+            && let Some(last) = text.last_chunk::<4>()
+        {
+            (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into())
+        } else {
+            (text.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0)
+        };
+        Ends { len: text.len(), first, last }
+    }
 
-/// Do two texts begin and end with the same `N` bytes?
-#[inline]
-fn same_ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
-    a.first_chunk::<N>() == b.first_chunk::<N>() && a.last_chunk::<N>() == b.last_chunk::<N>()
+    /// Are these all of the text?
+    #[inline]
+    pub(super) fn are_all(self) -> bool {
+        self.len <= 16
+    }
+
+    /// A hash: peers differ in the last bytes of their address or port, and in a large network before these.
+    #[inline]
+    pub(super) fn hash(self) -> u64 {
+        // Fibonacci hashing: the upper bits of the product depend on all of them.
+        (self.first.rotate_left(29) ^ self.last).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48
+    }
 }
 
 #[cfg(test)]
@@ -74,8 +83,10 @@ mod tests {
         fn the_same_texts_are_the_same(
             a in prop::collection::vec(0u8..2, 0..20), b in prop::collection::vec(0u8..2, 0..20),
         ) {
-            prop_assert_eq!(is_same(&a, &b), a == b);
-            prop_assert!(is_same(&a, &a.clone()));
+            let (ends, others) = (Ends::of(&a), Ends::of(&b));
+            prop_assert!(ends == others || a != b);
+            prop_assert!(ends != others || a == b || !ends.are_all());
+            prop_assert_eq!(ends.are_all(), a.len() <= 16);
         }
     }
 
