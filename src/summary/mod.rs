@@ -90,7 +90,10 @@ impl Span {
     /// Takes in a moment.
     #[inline]
     pub fn record(&mut self, ms: i64) {
-        self.from = self.from.min(ms);
+        // Rarely so.
+        if ms < self.from {
+            self.from = ms;
+        }
         self.to = self.to.max(ms);
     }
 

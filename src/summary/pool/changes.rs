@@ -170,19 +170,15 @@ impl Changes {
         self.scale = scale;
         let Cells { first, changes } = &mut self.cells;
         let coarse_first = *first >> by;
-        // So many make one, but of the first one some may be missing.
-        let of_one = 1usize.checked_shl(by).unwrap_or(usize::MAX);
-        let missing = usize::try_from(*first - (coarse_first << by)).unwrap_or(0);
-        let (mut from, mut to, mut kept) = (0, of_one - missing, 0);
-        while from < changes.len() {
-            let mut sum = Change::default();
-            let end = to.min(changes.len());
-            changes[from..end].iter().for_each(|change| sum.add(*change));
-            changes[kept] = sum;
-            kept += 1;
-            (from, to) = (end, end.saturating_add(of_one));
+        let mut kept = 0;
+        for (at, index) in (0..changes.len()).zip(*first..) {
+            kept = usize::try_from((index >> by) - coarse_first).unwrap_or(0);
+            if changes[at] != Change::default() {
+                let change = std::mem::take(&mut changes[at]);
+                changes[kept].add(change);
+            }
         }
-        changes.truncate(kept);
+        changes.truncate(kept + 1);
         *first = coarse_first;
     }
 
