@@ -90,8 +90,8 @@ pub fn batch_watched(
     if let Some(invalid) = invalid {
         invalid.result()?;
     }
-    let mut summary = Summary::default();
-    let mut notes = Vec::new();
+    let mut locals = locals.into_iter();
+    let (mut summary, mut notes) = locals.next().unwrap_or_default();
     for (part, part_notes) in locals {
         summary.merge(part);
         notes.extend(part_notes);

@@ -58,8 +58,13 @@ fn search(source: &str, formats: &[LogFormat], derive: bool, lines: &[&[u8]]) ->
     let lines: Vec<&[u8]> = lines.iter().copied().filter(|line| !line.is_empty()).collect();
     refuse_kind(source, &lines)?;
     let mut best = best_of(formats, derive, &lines, None);
-    for prefix in prefixes(&lines)? {
-        if best.as_ref().is_some_and(|(found, _)| found.fits == lines.len()) {
+    let fits_all = |best: &Option<(Detected, usize)>| {
+        best.as_ref().is_some_and(|(found, _)| found.fits == lines.len())
+    };
+    // Looking for prefixes takes as long as all formats.
+    let prefixes = if fits_all(&best) { Vec::new() } else { prefixes(&lines)? };
+    for prefix in prefixes {
+        if fits_all(&best) {
             break;
         }
         let stripped: Vec<&[u8]> = lines.iter().map(|line| prefix.strip(line)).collect();
@@ -93,6 +98,9 @@ pub fn prefix_for(source: &str, format: &LogFormat, lines: &[&[u8]]) -> Result<O
     let plain = fits(None);
     if plain == 0 {
         refuse_kind(source, lines)?;
+    }
+    if plain == lines.len() {
+        return Ok(None);
     }
     let mut best = (plain, None);
     for prefix in prefixes(lines)? {
