@@ -91,6 +91,22 @@ fn a_cut_gzip_keeps_what_came_and_says_so() {
 }
 
 #[test]
+fn a_log_that_is_cut_before_its_first_line_is_not_called_empty() {
+    let dir = Dir::with_log(log(40));
+    for compress in [gzip as fn(&[u8]) -> Vec<u8>, zstd, bzip2, xz] {
+        let whole = compress(log(40).as_bytes());
+        dir.write("cut.log", &whole[..14]);
+        let cut = "cut.log: no whole line: cut short after 0 bytes";
+        dir.run(&["report", "cut.log"]).code(2).says(cut).says("nothing to read");
+        dir.run(&["formats", "cut.log"]).code(2).says(cut);
+        let run = dir.run(&["report", "-o", "json", "cut.log", "access.log"]).code(0).says(cut);
+        assert_eq!(run.json()["input"]["matched"], 40);
+    }
+    dir.write("empty.log", "");
+    dir.run(&["report", "-f", FORMAT, "empty.log"]).code(2).says("nothing to read");
+}
+
+#[test]
 fn a_damaged_gzip_is_named_and_the_others_are_read() {
     let dir = Dir::with_log(log(40));
     let mut bytes = gzip(log(20_000).as_bytes());

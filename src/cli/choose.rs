@@ -2,6 +2,7 @@
 
 use super::args::FormatArgs;
 use super::message::Messages;
+use super::report::called;
 use crate::detect::{Detected, detect, detect_among, prefix_for, zone_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Source, sample};
@@ -97,6 +98,14 @@ impl Formats {
         }
         let lines: Vec<&[u8]> = sample.lines().map(|line| line.bytes).collect();
         self.choose_for(source.name(), &lines)
+    }
+
+    /// Why nothing was chosen for a source, in words: there is no line in it.
+    pub(super) fn nothing_in(source: &Source) -> String {
+        match sample(source, 1, SAMPLE_BYTES).ok().and_then(|sample| sample.warning) {
+            Some(warning) => format!("{}: no whole line: {warning}", called(source.name())),
+            None => format!("{} is empty", called(source.name())),
+        }
     }
 
     /// The same for lines at hand.

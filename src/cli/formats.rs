@@ -55,7 +55,13 @@ fn read(input: &str) -> Result<(String, Vec<u8>)> {
         return Err(error);
     }
     match found.sources.first() {
-        Some(source) => Ok((source.name().to_owned(), sample(source, LINES, 4 << 20)?.bytes)),
+        Some(source) => {
+            let bytes = sample(source, LINES, 4 << 20)?.bytes;
+            if bytes.is_empty() {
+                return Err(Error::new(ErrorKind::Input, Formats::nothing_in(source)));
+            }
+            Ok((source.name().to_owned(), bytes))
+        }
         None => Err(Error::new(ErrorKind::Input, format!("{input}: nothing to read"))),
     }
 }

@@ -23,6 +23,9 @@ use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write, stdin, stdout};
 use std::sync::Arc;
 
+/// No input has a line.
+const NOTHING: &str = "nothing to read: every input is empty";
+
 /// Runs the command.
 ///
 /// # Errors
@@ -190,7 +193,7 @@ fn prepare(
                 recipes.push(Recipe::new(&format, prefix, choice.clone(), &log_of(name)));
                 kept.push(source);
             }
-            Ok(None) => messages.note(&format!("{} is empty", called(name))),
+            Ok(None) => messages.note(&Formats::nothing_in(&source)),
             Err(error) => messages.error(&error),
         }
     }
@@ -198,7 +201,7 @@ fn prepare(
         how.say(&logs(names, kept.len()), messages);
     }
     if kept.is_empty() && !messages.had_errors() {
-        return Err(Error::new(ErrorKind::Input, "nothing to read: every input is empty"));
+        return Err(Error::new(ErrorKind::Input, NOTHING));
     }
     Ok(Prepared { sources: kept, recipes, clock })
 }
@@ -305,6 +308,9 @@ pub(super) fn input_stats(sources: &[Source], batch: &Batch) -> InputStats {
 
 /// No line counted: says why, and what to try.
 fn nothing(input: &InputStats) -> Error {
+    if input.lines == 0 {
+        return Error::new(ErrorKind::Input, NOTHING);
+    }
     if input.filtered > 0 {
         return Error::new(
             ErrorKind::Input,

@@ -212,6 +212,8 @@ pub struct Sample {
     pub bytes: Vec<u8>,
     /// Whether these are known to be all the lines of the source: it ended before the limits.
     pub complete: bool,
+    /// What was odd about the source as far as it was looked at, without its name: it was cut short.
+    pub warning: Option<String>,
 }
 
 impl Sample {
@@ -270,7 +272,10 @@ fn look(
     let (bytes, complete) = (fitting[..end].to_vec(), nothing_follows && end == length);
     match opened.failure() {
         Some(error) if bytes.is_empty() => Err(opened.get_ref().explain(name, error)),
-        _ => Ok(Sample { bytes, complete }),
+        _ => {
+            let warning = opened.get_ref().warning().map(str::to_owned);
+            Ok(Sample { bytes, complete, warning })
+        }
     }
 }
 
