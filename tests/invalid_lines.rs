@@ -1,6 +1,6 @@
 //! Lines that do not fit: counted, the first one shown with its place, all of them kept on demand, never fatal.
 
-use crate::util::{Dir, FORMAT, line};
+use crate::util::{Dir, FORMAT, finish, line};
 use proptest::prelude::*;
 
 /// A line that does not fit [`FORMAT`], told apart by its number.
@@ -157,4 +157,28 @@ fn an_output_for_bad_lines_that_can_not_be_written_is_said() {
             .code(2)
             .says("No space left");
     }
+}
+
+#[test]
+fn what_is_read_is_never_written_over() {
+    let log = line(0, "10.0.0.1:80", "0.000") + &bad(1);
+    let dir = Dir::with_log(&log);
+    dir.write("error.log", "not one\n");
+    std::os::unix::fs::symlink("access.log", dir.path("link")).unwrap();
+    let says = "expected a file to write, found one that is read";
+    for args in [
+        &["report", "--invalid-out", "access.log", "access.log"][..],
+        &["report", "--invalid-out", "link", "."],
+        &["report", "--invalid-out", "error.log", "--error-log", "error.log", "access.log"],
+        &["watch", "--textfile", "access.log", "--once", "1s", "access.log"],
+    ] {
+        dir.run(args).code(2).says(says);
+    }
+    let mut command = dir.command(&["report", "--invalid-out", "access.log", "-"]);
+    let input = std::fs::File::open(dir.path("access.log")).unwrap();
+    finish(command.stdin(input).output().unwrap()).code(2).says(says);
+    assert_eq!(dir.read("access.log"), log.as_bytes());
+    assert_eq!(dir.read("error.log"), b"not one\n");
+    dir.run(&["report", "-f", FORMAT, "--invalid-out", "new", "access.log"]).code(0);
+    assert_eq!(dir.read("new"), bad(1).as_bytes());
 }

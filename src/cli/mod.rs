@@ -15,6 +15,7 @@ mod watch;
 pub mod when;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::discover;
 use crate::render::printable_lines;
 use args::{Cli, Command};
 use clap::Parser;
@@ -22,6 +23,7 @@ use clap::error::ErrorKind as ClapError;
 use message::Messages;
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// How a run ends.
@@ -86,6 +88,25 @@ fn to_stdout(bytes: &[u8]) -> Result<()> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("stdout", &error)),
         _ => Ok(()),
     }
+}
+
+/// Refuses to write over one of the files that are read.
+///
+/// # Errors
+/// It would be.
+fn not_over<'a>(
+    flag: &str,
+    path: Option<&Path>,
+    read: impl IntoIterator<Item = &'a String>,
+) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let read: Vec<String> = read.into_iter().cloned().collect();
+    if discover(&read).sources.iter().any(|source| source.is_at(path)) {
+        let message =
+            format!("{flag}: expected a file to write, found one that is read: {}", path.display());
+        return Err(Error::new(ErrorKind::Usage, message).with_hint("give another name"));
+    }
+    Ok(())
 }
 
 /// Refuses what is no percentage of reuse, or a share.

@@ -7,7 +7,7 @@ use super::latency;
 use super::log_name::log_of;
 use super::message::Messages;
 use super::progress::Progress;
-use super::{Exit, error_logs, percent_of_reuse, steady, to_stdout, when};
+use super::{Exit, error_logs, not_over, percent_of_reuse, steady, to_stdout, when};
 use crate::analysis::report::{InputStats, Report, Severity};
 use crate::analysis::{Policy, Sort, analyse_with_cold};
 use crate::error::{Error, ErrorKind, Result};
@@ -33,6 +33,8 @@ const NOTHING: &str = "nothing to read: every input is empty";
 pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
     let inputs = inputs(args)?;
     error_logs::check(args, &inputs)?;
+    let read_too = args.error_log.iter().chain(&args.format.nginx_conf);
+    not_over("--invalid-out", args.invalid_out.as_deref(), inputs.iter().chain(read_too))?;
     let formats = Formats::new(&args.format, &inputs)?;
     let choice = choice(args)?;
     let found = discover(&inputs);

@@ -81,6 +81,19 @@ impl Source {
         matches!(self.kind, Kind::File(_))
     }
 
+    /// Is it the regular file at this path, under whatever name?
+    pub fn is_at(&self, path: &Path) -> bool {
+        let of = |found: io::Result<Metadata>| {
+            found.ok().filter(Metadata::is_file).map(|metadata| Identity::of(&metadata))
+        };
+        let own = match &self.kind {
+            Kind::File(file) => Some(file.identity),
+            Kind::Stream(_) if self.name == "-" => of(stdin().and_then(|file| file.metadata())),
+            Kind::Stream(_) => None,
+        };
+        own.is_some() && own == of(fs::metadata(path))
+    }
+
     /// Stdin under the name the user gave it.
     pub(super) fn stdin(name: String) -> Result<(Self, Identity)> {
         let metadata = stdin().and_then(|file| file.metadata());

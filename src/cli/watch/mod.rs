@@ -17,9 +17,9 @@ mod watched;
 mod windows;
 mod writer;
 
-use super::Exit;
 use super::choose::Formats;
 use super::message::Messages;
+use super::{Exit, not_over};
 use crate::analysis::Policy;
 use crate::error::Result;
 use crate::pipeline::live;
@@ -51,6 +51,8 @@ fn watch(args: &WatchArgs, messages: &mut Messages) -> Result<Exit> {
         return Ok(Exit::Fine);
     }
     let inputs = sources::names(&settings)?;
+    let read_too = settings.error_log.iter().chain(&settings.nginx_conf);
+    not_over("--textfile", settings.textfile.as_deref(), inputs.iter().chain(read_too))?;
     let format = super::args::FormatArgs {
         log_format: settings.log_format.clone(),
         nginx_conf: settings.nginx_conf.clone(),
