@@ -94,6 +94,40 @@ fn where_nothing_can_be_written_it_goes_on() {
     run.says("/dev/full").says("no/file.prom");
 }
 
+#[test]
+fn what_cannot_be_shown_at_the_end_is_said() {
+    let dir = Dir::new();
+    dir.write("access.log", line(1, "0.000").repeat(500));
+    let args = ["watch", "-f", FORMAT, "--from-start", "--once", "1s", "access.log"];
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let run = finish(dir.command(&args).stdout(full()).output().unwrap());
+    run.code(2).says("stdout: No space left on device").says("500 lines counted");
+}
+
+#[test]
+fn that_no_format_fits_a_pipe_is_said_once() {
+    let dir = Dir::new();
+    let lines: Vec<String> = (0..20_000).map(|n| format!("{n} of nothing known\n")).collect();
+    dir.write("lines", lines.concat());
+    let mut command = dir.command(&["watch", "-"]);
+    let input = File::open(dir.path("lines")).unwrap();
+    let run = finish(command.stdin(input).output().unwrap()).code(2);
+    assert_eq!(run.stderr.matches("no known log format").count(), 1, "{run:?}");
+}
+
+#[test]
+fn what_cannot_be_a_state_or_settings_is_refused() {
+    let dir = Dir::with_log("");
+    std::fs::create_dir(dir.path("folder")).unwrap();
+    for state in ["/dev/full", "folder"] {
+        let run = dir.run(&["watch", "--once", "1s", "--state", state, "access.log"]).code(2);
+        run.says(&format!("--state {state}: expected a regular file"));
+    }
+    dir.write("settings", b"state = \"a\"\n# \xFFa\n");
+    let run = dir.run(&["watch", "--config", "settings"]).code(2);
+    run.says("settings:2:3: expected text as UTF-8, found the byte 0xFF");
+}
+
 /// Needs mounts of its own: as root, or where users may have namespaces.
 #[test]
 fn a_state_on_a_full_disk_stays_as_it_was_and_nothing_is_lost() {

@@ -149,6 +149,8 @@ impl Coordinator {
             let goes_on = self.tick(threads, messages, ends);
             if ends || goes_on != Ok(true) {
                 self.output.leave();
+                // What was shown last is written only now.
+                let goes_on = goes_on.and_then(|_| self.output.goes_on());
                 self.end_of_telling(threads, messages);
                 let exit = self.end(threads, messages)?;
                 return goes_on.map(|_| exit);
@@ -261,7 +263,8 @@ impl Coordinator {
             parts.push(part);
             positions.extend(own);
             for error in errors {
-                if self.said.is_news(error.message()) {
+                // What follows its first line is an example, always another one.
+                if self.said.is_news(error.message().lines().next().unwrap_or_default()) {
                     messages.error(&error);
                 }
             }

@@ -198,15 +198,22 @@ fn replace(mine: &mut Vec<String>, theirs: &[String]) {
 
 fn read(path: &Path) -> Result<Settings> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| Error::io(&name, &error))?;
-    toml::from_str(&text).map_err(|error| {
-        let from = error.span().map_or(0, |span| span.start.min(text.len()));
-        let before = text.get(..from).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        let message = format!("{name}:{line}:{column}: {}", error.message());
-        Error::new(ErrorKind::Usage, message)
+    let bytes = std::fs::read(path).map_err(|error| Error::io(&name, &error))?;
+    let wrong = |before: &[u8], what: &str| {
+        let text = String::from_utf8_lossy(before);
+        let line = text.matches('\n').count() + 1;
+        let column = text.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        Error::new(ErrorKind::Usage, format!("{name}:{line}:{column}: {what}"))
             .with_hint("keepwarm watch --print-config shows all settings")
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let (before, from) = bytes.split_at(error.valid_up_to());
+        let found = from.first().copied().unwrap_or_default();
+        wrong(before, &format!("expected text as UTF-8, found the byte 0x{found:02X}"))
+    })?;
+    toml::from_str(text).map_err(|error| {
+        let from = error.span().map_or(0, |span| span.start.min(bytes.len()));
+        wrong(&bytes[..from], error.message())
     })
 }
 

@@ -44,12 +44,25 @@ impl State {
     }
 }
 
+/// Refuses what can't be replaced by a new state, or never ends: folders, pipes, devices.
+///
+/// # Errors
+/// It is so.
+fn check_kind(name: &str, path: &Path) -> Result<()> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        let message = format!("{name}: expected a regular file, found something else");
+        return Err(Error::new(ErrorKind::Input, message));
+    }
+    Ok(())
+}
+
 /// Keeps others from the state as long as the file that is returned is open: two runs would overwrite each other's.
 ///
 /// # Errors
-/// Another run has it, or the lock can't be written.
+/// Another run has it, it is no file, or the lock can't be written.
 pub(super) fn lock(path: &Path) -> Result<File> {
     let name = format!("--state {}", path.display());
+    check_kind(&name, path)?;
     let path = beside(path, ".lock");
     let file = File::options().create(true).append(true).open(path);
     let file = file.map_err(|error| Error::io(&name, &error))?;
@@ -139,6 +152,16 @@ mod tests {
         assert!(lock(&path).unwrap_err().message().contains("another"));
         drop(first);
         lock(&path).unwrap();
+    }
+
+    #[test]
+    fn a_state_is_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [folder.path(), Path::new("/dev/null")] {
+            let error = lock(path).unwrap_err();
+            assert!(error.message().contains("expected a regular file"), "{error:?}");
+        }
+        assert!(!Path::new("/dev/null.lock").exists());
     }
 
     #[test]

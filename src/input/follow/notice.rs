@@ -69,7 +69,10 @@ impl fmt::Display for Notice {
             Notice::Truncated(name) => write!(f, "{name}: truncated, reading from its start"),
             Notice::Gone(name) => write!(f, "{name}: gone, waiting for it"),
             Notice::CameBack(name) => write!(f, "{name}: can be read again"),
-            Notice::CannotRead(error) => error.fmt(f),
+            Notice::CannotRead(error) => {
+                error.fmt(f)?;
+                error.hint().map_or(Ok(()), |hint| write!(f, " ({hint})"))
+            }
             Notice::SameFile { name, as_name } => {
                 write!(f, "{name}: the same file as {as_name}, followed once")
             }
@@ -89,5 +92,18 @@ impl fmt::Display for Notice {
             Notice::LetGo(name) => write!(f, "{name}: no longer followed, its files are gone"),
             Notice::Unsaid(count) => write!(f, "{count} more messages about files are left out"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::source::cannot_read;
+
+    #[test]
+    fn a_log_that_may_not_be_read_comes_with_what_to_try() {
+        let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let said = Notice::CannotRead(cannot_read("a.log", &denied)).to_string();
+        assert!(said.starts_with("a.log: ") && said.contains("(logs of nginx are"), "{said}");
     }
 }
