@@ -47,7 +47,8 @@ fn stalled(dir: &Dir) -> (Child, PipeReader) {
         .stderr(full)
         .spawn()
         .unwrap();
-    await_that("an alert", || dir.path("alerts").exists());
+    // The file is there before signals are handled.
+    await_that("an alert", || dir.path("alerts").metadata().is_ok_and(|file| file.len() > 0));
     assert!(child.try_wait().unwrap().is_none());
     (child, reader)
 }
