@@ -200,3 +200,14 @@ fn json_lines_may_have_any_of_the_formats_keys_in_any_order() {
         assert_eq!(report["total"]["new_certain"], 1);
     }
 }
+
+#[test]
+fn more_threads_than_any_machine_starts_are_refused() {
+    let dir = Dir::with_log(log(40));
+    for command in [&["report"][..], &["watch", "--once", "1s"]] {
+        let threads = |number| [command, &["-j", number, "access.log"]].concat();
+        dir.run(&threads("100000")).code(2).says("--threads <N>").says("at most 1024");
+        dir.run(&threads("x")).code(2).says("--threads <N>");
+        dir.run(&threads("3")).code(0);
+    }
+}

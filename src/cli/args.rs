@@ -218,7 +218,7 @@ pub struct ReportArgs {
     pub strict: bool,
 
     /// Threads to use [default: one per core]
-    #[arg(short = 'j', long, value_name = "N", help_heading = "Running")]
+    #[arg(short = 'j', long, value_name = "N", value_parser = threads, help_heading = "Running")]
     pub threads: Option<usize>,
 
     /// Say nothing on stderr but errors
@@ -290,6 +290,21 @@ pub enum Color {
     Always,
     /// Not at all
     Never,
+}
+
+/// More than machines have cores: the system may refuse more, or take minutes to start them.
+const MAX_THREADS: usize = 1024;
+
+/// A number of threads.
+///
+/// # Errors
+/// It is none, or far too large.
+pub(super) fn threads(text: &str) -> Result<usize, String> {
+    let threads = text.parse::<usize>().map_err(|error| error.to_string())?;
+    if threads > MAX_THREADS {
+        return Err(format!("expected at most {MAX_THREADS}"));
+    }
+    Ok(threads)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Arguments of `keepwarm watch` as typed.
 
 use super::settings::milliseconds;
-use crate::cli::args::FormatArgs;
+use crate::cli::args::{FormatArgs, threads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::live::slices::MAX_WINDOW_MS;
 use clap::Args;
@@ -162,7 +162,7 @@ pub struct WatchArgs {
     pub print_config: bool,
 
     /// Threads that fold lines [default: one per core, 4 at most]
-    #[arg(short = 'j', long, value_name = "N", help_heading = "Running")]
+    #[arg(short = 'j', long, value_name = "N", value_parser = threads, help_heading = "Running")]
     pub threads: Option<usize>,
 
     /// How often the state is written, for tests
