@@ -78,7 +78,7 @@ impl Number {
     /// or not as wide as a time below ten seconds. Behind it another digit may follow.
     #[inline]
     pub(super) fn read_front(&self, text: &[u8]) -> Option<(u64, usize)> {
-        const BEHIND_TIME: u32 = 64 - 8 * "0.000".len() as u32;
+        const BEHIND_TIME: usize = 64 - 8 * "0.000".len();
         let word = u64::from_le_bytes(*text.first_chunk::<8>()?);
         if self.dot != 0 {
             let digits = (word << BEHIND_TIME) ^ (self.zeros >> BEHIND_TIME << BEHIND_TIME);

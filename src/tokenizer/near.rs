@@ -147,10 +147,6 @@ impl Literal {
         Literal { bytes: bytes.into(), head, tail }
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
     }
