@@ -112,13 +112,17 @@ pub fn of_numbers<'a>(fields: &Fields<'a>) -> Option<Attempt<'a>> {
         Field::BytesReceived,
         Field::BytesSent,
     ]);
+    // First of all, as it tells most of the other lines apart, and all of some formats.
+    if !fields.are_numbers(&NUMBERS) {
+        return None;
+    }
     let addr = fields.get(Field::Addr).filter(|addr| addr.len() > 1 && !holds(addr, b' '))?;
     let time = |field| fields.number(field).map(|ms| u32::try_from(ms).unwrap_or(u32::MAX));
     let connect = time(Field::ConnectTime);
     let bytes_sent = fields.number(Field::BytesSent);
     // Without connect times other values tell whether there was a connection.
     let is_told = connect.is_some() || is_address(addr) && bytes_sent != Some(0);
-    if !fields.are_numbers(&NUMBERS) || !is_told {
+    if !is_told {
         return None;
     }
     let is_upgraded = fields.get(Field::UpstreamStatus) == Some(&b"101"[..]);
