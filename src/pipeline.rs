@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fold::{Fold, Recipe};
 use crate::input::{Buffer, Lines, Task};
 use crate::summary::{LineCounts, Merge, Summary};
-use share::{Giver, Share};
+use share::{Giver, Portion, Share};
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -79,7 +79,7 @@ pub fn batch_watched(
             let mut note = TaskNote::new(portion.task);
             let recipe = recipes.get(tasks[portion.task].source_index());
             if let Some(recipe) = recipe {
-                worker.lines(recipe, &portion.bytes, portion.lines_before, &mut note);
+                worker.lines(recipe, portion.block.bytes(), portion.lines_before, &mut note);
             }
             if note.first_malformed.is_some() {
                 worker.notes.push(note);
@@ -180,11 +180,15 @@ impl Worker<'_, '_> {
                 Err(error) => break Err(error),
             };
             let before = note.lines + block.too_long_before;
-            if gives && giver.give(note.task, before, block.bytes) {
-                note.lines += count_lines(block.bytes);
-            } else {
-                note.lines += self.lines(recipe, block.bytes, before, note);
-            }
+            note.lines += match gives.then(|| giver.spare()).flatten() {
+                Some(spare) => {
+                    let block = reader.take_block(spare);
+                    let lines = count_lines(block.bytes());
+                    giver.give(Portion { task: note.task, lines_before: before, block });
+                    lines
+                }
+                None => self.lines(recipe, block.bytes, before, note),
+            };
         };
         let read = reader.summary();
         note.lines += read.too_long;

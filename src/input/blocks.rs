@@ -12,7 +12,6 @@
 //!
 //! Nothing else is copied, and memory is bounded by the two sizes whatever the input is.
 
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -21,63 +20,12 @@ use std::os::unix::fs::FileExt;
 use memchr::{memchr, memrchr};
 
 use super::ahead::{Ahead, read_retrying};
+use super::buffer::{Block, Buffer, OwnedBlock};
 use super::compression::Decoder;
 use crate::error::{Error, Result};
 
-/// How many bytes one read asks for: 1 MiB. Larger reads fall out of the second-level cache.
-pub const READ: usize = 1 << 20;
-/// The longest line that is handed out, in bytes without its `\n`: 1 MiB. nginx logs one request
-/// per line, and its headers are bounded by `large_client_header_buffers` (32 KB by default).
-pub const MAX_LINE: usize = 1 << 20;
 /// How many bytes are read at a time to finish the last line of a range.
 const TAIL: u64 = 4 << 10;
-
-/// The memory of one worker, used again for each of its tasks.
-pub struct Buffer {
-    bytes: Vec<u8>,
-    /// Where reads go; also the longest line.
-    base: usize,
-}
-
-impl Default for Buffer {
-    fn default() -> Self {
-        Buffer::new()
-    }
-}
-
-impl Buffer {
-    /// A buffer for reads of [`READ`] bytes and lines of up to [`MAX_LINE`] bytes.
-    pub fn new() -> Self {
-        Buffer::with_limits(READ, MAX_LINE)
-    }
-
-    /// A buffer for reads of `read` bytes (from 1 to `max_line`) and lines of up to `max_line`
-    /// bytes (at least 1). It takes `read + max_line` bytes.
-    pub fn with_limits(read: usize, max_line: usize) -> Self {
-        let base = max_line.max(1);
-        // A line that lies in one read must not be too long: only the first of a block can be.
-        Buffer { bytes: vec![0; base + read.clamp(1, base)], base }
-    }
-}
-
-impl fmt::Debug for Buffer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (read, max_line) = (self.bytes.len() - self.base, self.base);
-        f.debug_struct("Buffer").field("read", &read).field("max_line", &max_line).finish()
-    }
-}
-
-/// Some lines of a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Block<'a> {
-    /// Whole lines, at least one. The last one ends with `\n`, except at the end of the source.
-    pub bytes: &'a [u8],
-    /// Where the block begins in the plain bytes of the source.
-    pub offset: u64,
-    /// How many lines of this task were skipped before this block because they are too long; for
-    /// numbering lines.
-    pub too_long_before: u64,
-}
 
 /// What a reader has read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +50,8 @@ pub struct BlockReader<'b> {
     /// inside a line to be dropped.
     start: usize,
     end: usize,
+    /// Where the block handed out last lies in `buffer.bytes`.
+    block: Range<usize>,
     /// Where `start` is in the source.
     offset: u64,
     dropping: Dropping,
@@ -163,6 +113,7 @@ impl<'b> BlockReader<'b> {
             buffer,
             start: base,
             end: base,
+            block: base..base,
             offset: 0,
             dropping: Dropping::Nothing,
             done: false,
@@ -179,10 +130,21 @@ impl<'b> BlockReader<'b> {
     /// of the one it fell into, have been handed out by then. After an error comes none.
     pub fn next_block(&mut self) -> Result<Option<Block<'_>>> {
         let Some(length) = self.advance()? else { return Ok(None) };
-        let (block, offset) = (self.start..self.start + length, self.offset);
+        let offset = self.offset;
+        self.block = self.start..self.start + length;
         self.pass(length);
-        let bytes = &self.buffer.bytes[block];
+        let bytes = &self.buffer.bytes[self.block.clone()];
         Ok(Some(Block { bytes, offset, too_long_before: self.too_long }))
+    }
+
+    /// The block that [`BlockReader::next_block`] gave last, with its memory; reading goes on in `spare`, to which
+    /// nothing but the unfinished line is copied. `spare` must have the limits of the reader's buffer.
+    pub fn take_block(&mut self, mut spare: Buffer) -> OwnedBlock {
+        let rest = spare.base - (self.end - self.start);
+        spare.bytes[rest..spare.base].copy_from_slice(&self.buffer.bytes[self.start..self.end]);
+        (self.start, self.end) = (rest, spare.base);
+        let lines = std::mem::replace(&mut self.block, rest..rest);
+        OwnedBlock { buffer: std::mem::replace(self.buffer, spare), lines }
     }
 
     /// What has been read so far; complete once [`BlockReader::next_block`] gave none.
@@ -208,15 +170,12 @@ impl<'b> BlockReader<'b> {
             }
             self.make_room();
             let fresh = self.end;
-            match self.read() {
-                Ok(true) => {}
-                Ok(false) => self.done = true,
-                Err(error) => {
-                    self.done = true;
-                    self.failure = Some(self.explain(&error));
-                }
-            }
-            let lines = if self.done { self.last_line() } else { self.whole_lines(fresh) };
+            self.fill();
+            let lines = match self.whole_lines(fresh) {
+                0 if self.done => self.last_line(),
+                _ if self.done => self.end - self.start,
+                lines => lines,
+            };
             if lines > 0 {
                 return Ok(Some(lines));
             }
@@ -256,6 +215,26 @@ impl<'b> BlockReader<'b> {
         let start = base - (self.end - self.start);
         self.buffer.bytes.copy_within(self.start..self.end, start);
         (self.start, self.end) = (start, base);
+    }
+
+    /// Reads once, or until there is no more room if the bytes are decompressed: whoever writes to a pipe goes on while
+    /// what it wrote is looked at, a decompressor does not.
+    fn fill(&mut self) {
+        let fills =
+            matches!(&self.origin, Origin::Stream(stream) if stream.get_ref().is_compressed());
+        loop {
+            match self.read() {
+                Ok(true) => {}
+                Ok(false) => self.done = true,
+                Err(error) => {
+                    self.done = true;
+                    self.failure = Some(self.explain(&error));
+                }
+            }
+            if self.done || !fills || self.end == self.buffer.bytes.len() {
+                return;
+            }
+        }
     }
 
     /// Reads once. False means that nothing more will come.

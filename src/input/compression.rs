@@ -253,6 +253,11 @@ impl Decoder {
         self.warning.as_deref()
     }
 
+    /// Whether its bytes are decompressed.
+    pub(super) fn is_compressed(&self) -> bool {
+        self.compression != Compression::Plain
+    }
+
     /// Names the source and says what a failure to read it means.
     #[cold]
     pub(super) fn explain(&self, name: &str, error: &io::Error) -> Error {

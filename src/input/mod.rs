@@ -18,6 +18,7 @@
 //! is read (logrotate's `copytruncate`), and a mapped file would then kill the process.
 
 pub mod blocks;
+pub mod buffer;
 pub mod compression;
 pub mod discover;
 pub mod follow;
@@ -29,7 +30,8 @@ pub mod stream;
 
 mod ahead;
 
-pub use blocks::{Block, BlockReader, Buffer, MAX_LINE, READ, ReadSummary};
+pub use blocks::{BlockReader, ReadSummary};
+pub use buffer::{Block, Buffer, MAX_LINE, OwnedBlock, READ};
 pub use discover::{Discovered, discover};
 pub use follow::Follower;
 pub use lines::{Line, Lines};

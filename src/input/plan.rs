@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::blocks::{BlockReader, Buffer};
+use super::blocks::BlockReader;
+use super::buffer::Buffer;
 use super::source::Source;
 use crate::error::Result;
 

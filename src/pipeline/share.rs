@@ -3,14 +3,16 @@
 //! Compressed files and pipes can only be read from front to back. While there are other tasks each worker folds what it
 //! reads. One that has none left takes blocks from those that are still reading, so a single `.gz` keeps all threads busy.
 
+use crate::input::{Buffer, OwnedBlock};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Blocks that wait for each worker: enough that none waits while another one folds a block itself.
-const WAITING: usize = 2;
+/// Blocks for each worker that are given and not folded yet: enough that none waits while another one folds a block
+/// itself.
+const GIVEN: usize = 2;
 
-/// Most blocks that wait, of up to 2 MiB each, and as many more that are being folded.
+/// Most blocks that are given and not folded yet, each with a [`Buffer`] of its own.
 const MOST: usize = 16;
 
 /// Some lines of a task.
@@ -19,8 +21,7 @@ pub(super) struct Portion {
     pub(super) task: usize,
     /// Lines of the task before these.
     pub(super) lines_before: u64,
-    /// Whole lines.
-    pub(super) bytes: Vec<u8>,
+    pub(super) block: OwnedBlock,
 }
 
 /// What workers share.
@@ -31,20 +32,21 @@ pub(super) struct Share {
     givers: Mutex<Vec<Sender<Portion>>>,
     /// Workers that have no task of their own.
     takers: AtomicUsize,
-    /// Memory of portions that are done.
-    spare: (Sender<Vec<u8>>, Receiver<Vec<u8>>),
+    /// Memory for portions, as many as may be under way. It is made when it is needed first, and what was used last is
+    /// used next: that is in a cache.
+    spare: Mutex<Vec<Option<Buffer>>>,
 }
 
 impl Share {
     /// For so many workers.
     pub(super) fn new(workers: usize) -> Self {
-        let waiting = MOST.min(WAITING * workers);
-        let (giver, portions) = bounded(waiting);
+        let given = MOST.min(GIVEN * workers);
+        let (giver, portions) = bounded(given);
         Share {
             portions,
             givers: Mutex::new(vec![giver; workers]),
             takers: AtomicUsize::new(0),
-            spare: bounded(waiting),
+            spare: Mutex::new((0..given).map(|_| None).collect()),
         }
     }
 
@@ -52,6 +54,10 @@ impl Share {
     pub(super) fn begin(&self) -> Giver<'_> {
         let mut givers = self.givers.lock().unwrap_or_else(PoisonError::into_inner);
         Giver { share: self, portions: givers.pop() }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Option<Buffer>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,16 +69,20 @@ pub(super) struct Giver<'s> {
 }
 
 impl Giver<'_> {
-    /// Gives lines of a task to a worker that has nothing to do. False: there is none, or it has enough.
-    pub(super) fn give(&self, task: usize, lines_before: u64, lines: &[u8]) -> bool {
-        let Some(portions) = &self.portions else { return false };
-        if self.share.takers.load(Ordering::Relaxed) == 0 || portions.is_full() {
-            return false;
+    /// Memory to read on in once a block is given away. None: no worker has nothing to do, or they have enough.
+    pub(super) fn spare(&self) -> Option<Buffer> {
+        if self.portions.is_none() || self.share.takers.load(Ordering::Relaxed) == 0 {
+            return None;
         }
-        let mut bytes = self.share.spare.1.try_recv().unwrap_or_default();
-        bytes.clear();
-        bytes.extend_from_slice(lines);
-        portions.try_send(Portion { task, lines_before, bytes }).is_ok()
+        self.share.spare().pop().map(Option::unwrap_or_default)
+    }
+
+    /// Gives a block, for which [`Giver::spare`] gave memory, to a worker that has nothing to do. There is room for it:
+    /// for as many as there is memory.
+    pub(super) fn give(&self, portion: Portion) {
+        if let Some(portions) = &self.portions {
+            let _ = portions.send(portion);
+        }
     }
 
     /// Takes what others give, until all of them have read all they have.
@@ -81,8 +91,7 @@ impl Giver<'_> {
         self.share.takers.fetch_add(1, Ordering::Relaxed);
         for portion in &self.share.portions {
             fold(&portion);
-            // If it does not fit there is enough.
-            let _ = self.share.spare.0.try_send(portion.bytes);
+            self.share.spare().push(Some(portion.block.into_buffer()));
         }
     }
 }
@@ -95,18 +104,22 @@ mod tests {
     fn what_is_given_is_taken_once_and_all_end() {
         let share = Share::new(3);
         let givers: Vec<Giver<'_>> = (0..3).map(|_| share.begin()).collect();
-        assert!(!givers[0].give(0, 0, b"nobody has time\n"));
+        assert!(givers[0].spare().is_none(), "nobody has time");
         let mut taken = std::thread::scope(|scope| {
             let threads = givers.into_iter().enumerate().map(|(number, giver)| {
                 scope.spawn(move || {
                     let mut own = Vec::new();
                     for line in 0..if number == 0 { 0 } else { 1000 } {
-                        if !giver.give(number, line, b"line\n") {
-                            own.push((number, line));
+                        match giver.spare() {
+                            None => own.push((number, line)),
+                            Some(_) => giver.give(Portion {
+                                task: number,
+                                lines_before: line,
+                                block: OwnedBlock::default(),
+                            }),
                         }
                     }
                     giver.take(|portion| {
-                        assert_eq!(portion.bytes, b"line\n");
                         own.push((portion.task, portion.lines_before));
                     });
                     own
