@@ -44,12 +44,12 @@ impl Fold {
 pub struct Reader {
     /// Those of the last line.
     values: Values,
-    counter: Counter,
+    remembered: Remembered,
 }
 
-/// Counts what was read.
+/// What is remembered from line to line, besides.
 #[derive(Debug, Clone, Default)]
-struct Counter {
+struct Remembered {
     clock: Clock,
     /// The workers that wrote the last lines, and often the next ones too.
     known: Recent,
@@ -74,14 +74,14 @@ impl Reader {
         }
         let own = recipe.own(line);
         let result = match recipe.tokenizer.tokenize_into(own, &mut self.values) {
-            Ok(()) => self.counter.fields(recipe, own, &Fields::new(own, &self.values), place),
+            Ok(()) => self.remembered.fields(recipe, own, &Fields::new(own, &self.values), place),
             Err(mismatch) => Err(mismatch),
         };
         result.map_err(|mismatch| malformed(mismatch, line.len() - own.len(), place.malformed()))
     }
 }
 
-impl Counter {
+impl Remembered {
     #[inline]
     fn fields(
         &mut self,

@@ -8,6 +8,7 @@ pub const READ: usize = 1 << 20;
 /// The longest line that is handed out, in bytes without its `\n`: 1 MiB. nginx logs one request
 /// per line, and its headers are bounded by `large_client_header_buffers` (32 KB by default).
 pub const MAX_LINE: usize = 1 << 20;
+
 /// The memory of a block, used again for one block after another.
 pub struct Buffer {
     pub(super) bytes: Vec<u8>,

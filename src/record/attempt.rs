@@ -104,14 +104,10 @@ pub fn slowly<'a>(
 /// for other lines, which [`slowly`] reads. Always inlined: else what it gives goes through memory.
 #[inline(always)]
 pub fn of_numbers<'a>(fields: &Fields<'a>) -> Option<Attempt<'a>> {
-    const NUMBERS: Wanted = Wanted::new(&[
-        Field::ConnectTime,
-        Field::HeaderTime,
-        Field::ResponseTime,
-        Field::UpstreamStatus,
-        Field::BytesReceived,
-        Field::BytesSent,
-    ]);
+    const NUMBERS: Wanted = {
+        let [_, numbers @ ..] = &LISTS;
+        Wanted::new(numbers)
+    };
     // First of all, as it tells most of the other lines apart, and all of some formats.
     if !fields.are_numbers(&NUMBERS) {
         return None;

@@ -18,6 +18,7 @@ pub(super) enum Forward {
     Literal(u8),
     /// At the next such byte, if a single number or address stands before it, and else as far as the value's grammar goes.
     Number(Shape, u8),
+    /// The same of addresses.
     Address(u8),
     /// As far as the value's grammar goes.
     Grammar(Shape, Option<u8>),
