@@ -4,6 +4,11 @@
 //! at a time, also over HTTP/2 and gRPC. So a worker opened at least as many connections to a peer as it ever had
 //! attempts in flight there.
 
+#![expect(
+    clippy::inline_always,
+    reason = "once a line, from several places: 7 % of the time of a report, as measured"
+)]
+
 mod changes;
 
 use super::codec::ascends;
@@ -242,7 +247,7 @@ impl TryFrom<StoredPool> for Pool {
 
 impl Pool {
     /// Takes in an attempt.
-    #[inline]
+    #[inline(always)]
     pub fn record(&mut self, flight: Flight) {
         self.connected += 1;
         self.starts.record(flight.latest_start);
