@@ -26,6 +26,7 @@ pub(super) struct FromRight {
     /// What the value is read as first, which is quick; any other way must find the same start.
     pub(super) number: Number,
     pub(super) usual: Usual,
+    pub(super) is_number: bool,
     /// What stands in front of the value.
     pub(super) before: Literal,
     /// Where the value goes, if it is wanted; a number is.
@@ -54,9 +55,8 @@ pub(super) struct Usual {
     exact: u64,
     digits: u64,
     scale: u64,
-    /// Bytes of the value, and with what stands in front.
+    /// Bytes of the value.
     width: usize,
-    length: usize,
 }
 
 /// The steps for the last legs of a layout: the last leg first.
@@ -84,8 +84,7 @@ impl Usual {
         let [(front, last), (front_mask, last_mask), (_, digits)] =
             [bytes, counts, is_digit].map(|bytes| halves(&bytes));
         let exact = last_mask & !digits;
-        let (scale, length) = (number.scale(), text.len());
-        Usual { front, last, front_mask, exact, digits, scale, width, length }
+        Usual { front, last, front_mask, exact, digits, scale: number.scale(), width }
     }
 
     /// The number that `text` ends with, and where it starts, if all of it looks as usual.
@@ -143,15 +142,7 @@ impl Back {
         let mut numbered = values.numbered;
         for step in &self.steps {
             let rest = line.get(..end)?;
-            if let Some((number, start)) = step.usual.read_back(rest) {
-                values.place(step.field, start, end);
-                values.place_number(step.field, number);
-                numbered |= 1 << step.field.index();
-                end -= step.usual.length;
-                continue;
-            }
-            let (number, start) = step.number.read_back(rest);
-            if rest.get(..start).is_some_and(|front| step.before.ends(front)) {
+            if let Some((number, start)) = step.number(rest) {
                 values.place(step.field, start, end);
                 values.place_number(step.field, number);
                 numbered |= 1 << step.field.index();
@@ -170,6 +161,21 @@ impl Back {
 }
 
 impl FromRight {
+    /// The number that `text` ends with behind the literal, and where it starts.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "called a dozen times a line; measured")]
+    fn number(&self, text: &[u8]) -> Option<(u64, usize)> {
+        if !self.is_number {
+            return None;
+        }
+        if let Some(found) = self.usual.read_back(text) {
+            return Some(found);
+        }
+        let (number, start) = self.number.read_back(text);
+        let is_it = text.get(..start).is_some_and(|front| self.before.ends(front));
+        is_it.then_some((number, start))
+    }
+
     /// Where the value that ends here starts.
     #[inline]
     fn search(&self, layout: &Layout, line: &[u8], end: usize) -> Option<usize> {

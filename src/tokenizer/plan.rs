@@ -119,6 +119,7 @@ impl Plan {
             Some(FromRight {
                 least,
                 number,
+                is_number: number != digits::NONE,
                 usual: Usual::new(field, &number, before),
                 before: Literal::new(before),
                 field,
