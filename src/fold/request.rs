@@ -25,19 +25,25 @@ pub(super) struct Request {
     end: i64,
 }
 
+/// The worker. No process has the largest number: without it workers' hashes are one-to-one, see [`Worker::new`].
+#[inline]
+fn pid(fields: &Fields<'_>) -> Option<u64> {
+    integer_of(fields, Field::Pid).filter(|pid| *pid != u64::MAX)
+}
+
 /// None where the line lacks a time.
 #[inline]
 pub(super) fn request(fields: &Fields<'_>, ms: Option<i64>) -> Option<Request> {
     let end = ms?;
     let start = end - i64::from(millis_of(fields, Field::RequestTime)?);
-    Some(Request { pid: integer_of(fields, Field::Pid), start, end })
+    Some(Request { pid: pid(fields), start, end })
 }
 
 /// The same of a log without `$request_time`: all that is known is that the request was there when the line was written.
 #[inline]
 pub(super) fn line_alone(fields: &Fields<'_>, ms: Option<i64>) -> Option<Request> {
     let end = ms?;
-    Some(Request { pid: integer_of(fields, Field::Pid), start: end, end })
+    Some(Request { pid: pid(fields), start: end, end })
 }
 
 impl Request {

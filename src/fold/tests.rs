@@ -73,6 +73,20 @@ fn a_time_that_is_absent_leaves_the_word_to_the_next() {
 }
 
 #[test]
+fn null_is_a_value_that_is_empty() {
+    let text = r#"{"msec":"$msec","time":"$time_iso8601","ua":"$upstream_addr","uct":"$upstream_connect_time"}"#;
+    let format = LogFormat::from_string("main", text, Escape::Json).unwrap();
+    let line = r#"{"msec":null,"time":"2026-11-21T02:03:23+00:00","ua":"10.0.0.1:80","uct":null}"#;
+    let summary = folded(&format, Choice::default(), &[line]);
+    assert_eq!(summary.span.get(), Some((1_795_226_603_000, 1_795_226_603_000)));
+    let (peers, _) = summary.peers.sorted();
+    assert_eq!((peers[0].2.failed, peers[0].2.undecided), (1, 0), "connecting was tried");
+    let recipe = Recipe::new(&format, None, Choice::default(), "access.log");
+    let line = br#"{"msec":null,"time":null,"ua":"10.0.0.1:80","uct":"0.000"}"#;
+    assert!(Fold::default().line(&recipe, line).is_err(), "no time at all");
+}
+
+#[test]
 fn workers_of_hosts_are_told_apart_by_hostname() {
     let text = "$hostname $msec $request_time $pid $connection $connection_requests \"$upstream_addr\" \
                 \"$upstream_connect_time\"";

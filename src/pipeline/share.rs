@@ -1,7 +1,8 @@
 //! Blocks of a stream that one worker reads and others fold.
 //!
 //! Compressed files and pipes can only be read from front to back. While there are other tasks each worker folds what it
-//! reads. One that has none left takes blocks from those that are still reading, so a single `.gz` keeps all threads busy.
+//! reads. One that has none left takes blocks from those that are still reading, so a single `.gz` keeps all threads busy; but not where malformed
+//! lines are written down in their order.
 
 use crate::input::{Buffer, OwnedBlock};
 use crossbeam_channel::{Receiver, Sender, bounded};

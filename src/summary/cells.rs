@@ -103,6 +103,10 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
     #[inline(never)]
     fn add(&mut self, index: i64, what: V) {
         let at = self.place(index);
+        if self.filled.len() == MAX {
+            // One more, and not twice the room, before they are made fewer.
+            self.filled.reserve_exact(1);
+        }
         self.ahead = index.wrapping_sub_unsigned(at as u64);
         match self.filled.get_mut(at) {
             None => self.filled.push((index, what)),

@@ -62,6 +62,9 @@ impl Serialize for LatencySummary {
     }
 }
 
+/// Most values that are read back: no log has as many, and sums of them do not overflow.
+const MAX_COUNT: u64 = 1 << 48;
+
 impl TryFrom<Stored> for LatencySummary {
     type Error = &'static str;
 
@@ -70,7 +73,8 @@ impl TryFrom<Stored> for LatencySummary {
         let mut summary = LatencySummary::default();
         let (mut count, mut low) = (0u64, 0u64);
         for (end, times) in cells {
-            count = count.checked_add(times).filter(|_| times > 0).ok_or(wrong)?;
+            let more = count.checked_add(times).filter(|count| times > 0 && *count <= MAX_COUNT);
+            count = more.ok_or(wrong)?;
             if end < LOW {
                 let more = u64::from(end).checked_mul(times);
                 low = more.and_then(|more| low.checked_add(more)).ok_or(wrong)?;

@@ -68,8 +68,11 @@ impl Ends {
     /// A hash: peers differ in the last bytes of their address or port, and in a large network before these.
     #[inline]
     pub(super) fn hash(self) -> u64 {
-        // Fibonacci hashing: the upper bits of the product depend on all of them.
-        (self.first.rotate_left(29) ^ self.last).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48
+        // Fibonacci hashing: only the upper bits of a product depend on all bits of its factor, so they are mixed with the
+        // lower ones, and the topmost of another product count.
+        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+        let product = (self.first.rotate_left(29) ^ self.last).wrapping_mul(FACTOR);
+        (product ^ product >> 32).wrapping_mul(FACTOR) >> 56
     }
 }
 
@@ -87,6 +90,20 @@ mod tests {
             prop_assert!(ends == others || a != b);
             prop_assert!(ends != others || a == b || !ends.are_all());
             prop_assert_eq!(ends.are_all(), a.len() <= 16);
+        }
+    }
+
+    #[test]
+    fn peers_of_all_kinds_of_networks_have_places_of_their_own() {
+        let ports = (8000..8100).map(|port| format!("127.0.0.1:{port}")).collect();
+        let hosts = (1..=100).map(|host| format!("10.0.0.{host}:8080")).collect();
+        let nets = (1..=100).map(|net| format!("10.{}.{}.7:80", net / 10, net % 10)).collect();
+        let names = (1..=100).map(|name| format!("app-{name}.svc:80")).collect();
+        for peers in [ports, hosts, nets, names] as [Vec<String>; 4] {
+            let places = peers.iter().map(|peer| slot::<256>(Ends::of(peer.as_bytes()).hash()));
+            let different = places.collect::<std::collections::HashSet<_>>().len();
+            // By chance it would be 83 of 256 places.
+            assert!(different > 70, "{different}: {}", peers[0]);
         }
     }
 

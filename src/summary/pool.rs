@@ -46,7 +46,7 @@ impl From<(Arc<str>, Option<u64>)> for Worker {
 }
 
 impl Worker {
-    /// A worker of a log.
+    /// A worker of a log; `pid` is not `u64::MAX`.
     pub fn new(log: &Arc<str>, pid: Option<u64>) -> Self {
         // FNV-1a of the log; no two workers of a log share a hash, as spreading it is one-to-one (`fmix64` of
         // MurmurHash3).

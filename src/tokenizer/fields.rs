@@ -106,7 +106,7 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// The values of a line that were read from it.
     #[inline]
-    pub(crate) fn new(line: &'a [u8], values: &'a Values) -> Self {
+    pub fn new(line: &'a [u8], values: &'a Values) -> Self {
         Fields { line, values }
     }
 

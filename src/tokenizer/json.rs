@@ -187,7 +187,8 @@ impl<'a> Iterator for Pairs<'a> {
                         Some(b'{' | b'[') => continue,
                         _ => self.bare(),
                     };
-                    return Some(Ok((key, if value == b"null" { b"" } else { value })));
+                    // An empty part of the line, as all values are parts of it.
+                    return Some(Ok((key, if value == b"null" { &value[..0] } else { value })));
                 }
                 Some(_) => {
                     let at = self.at;

@@ -159,7 +159,10 @@ impl Changes {
             changes.splice(..0, std::iter::repeat_n(Change::default(), before));
             *own_first = first;
         }
-        changes.resize(usize::try_from(count(scale)).unwrap_or(0), Change::default());
+        let places = usize::try_from(count(scale)).unwrap_or(0);
+        // There are many pools: no more room than a few times in a row will need.
+        changes.reserve_exact(places.next_multiple_of(32).saturating_sub(changes.len()));
+        changes.resize(places, Change::default());
     }
 
     fn coarsen(&mut self, scale: u32) {
