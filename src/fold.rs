@@ -191,6 +191,7 @@ impl Remembered {
 
     /// When the line was written; none where the format does not tell. A JSON line may hold the most exact time empty.
     #[inline(always)]
+    #[expect(clippy::inline_always, reason = "once a line, as in `counting`")]
     fn time<'a>(&mut self, fields: &Fields<'a>) -> Result<Option<i64>, Reject<'a>> {
         if let Some(ms) = fields.number(Field::Msec).filter(|ms| *ms > 0) {
             return Ok(i64::try_from(ms).ok());
@@ -229,6 +230,7 @@ fn mismatch(reject: Reject<'_>, line: &[u8]) -> Mismatch {
 
 /// The name of the group that a line's attempts belong to, if it tells one.
 #[inline(always)]
+#[expect(clippy::inline_always, reason = "once a line, as in `counting`")]
 fn group_name<'a>(choice: &Choice, fields: &Fields<'a>) -> Option<&'a [u8]> {
     let value = match choice.by {
         By::Upstream => fields.get(Field::UpstreamName).filter(|name| !matches!(*name, b"" | b"-")),
