@@ -4,6 +4,7 @@
 
 use keepwarm::log_format::variable::Field;
 use keepwarm::log_format::{Escape, LogFormat};
+use keepwarm::record::number::{integer, millis_wide};
 use keepwarm::tokenizer::{Layout, Tokenizer, Wanted, reference};
 use libfuzzer_sys::fuzz_target;
 
@@ -19,6 +20,15 @@ fuzz_target!(|data: &[u8]| {
         let slow = reference::tokenize(&Layout::new(&format, &wanted), line);
         if let Ok(slow) = slow {
             assert_eq!(fast, Ok(slow));
+        }
+        // What was read as a number on the way is the one that stands there.
+        let Ok(fast) = fast else { continue };
+        let fields = fast.fields();
+        for field in Field::ALL {
+            let text = fields.get(field).unwrap_or_default();
+            let millis = millis_wide(text).filter(|_| text.contains(&b'.'));
+            let plain = millis.and_then(|ms| u64::try_from(ms).ok()).or(integer(text));
+            assert!(fields.number(field).is_none_or(|number| plain == Some(number)), "{field:?}");
         }
     }
 });
