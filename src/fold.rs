@@ -12,7 +12,7 @@ use crate::record::attempt::{attempts, of_numbers, slowly};
 use crate::record::time::{Clock, msec};
 use crate::summary::pool::Recent;
 use crate::summary::{LineCounts, Summary};
-use crate::tokenizer::{Expected, Fields, Mismatch, Values};
+use crate::tokenizer::{BATCH, Expected, Fields, Mismatch, Tokens};
 use counting::Counting;
 use hosts::Hosts;
 pub use place::Place;
@@ -37,13 +37,22 @@ impl Fold {
     pub fn line(&mut self, recipe: &Recipe, line: &[u8]) -> Result<(), Mismatch> {
         self.reader.line(recipe, line, &mut self.summary)
     }
+
+    /// Takes in lines, see [`Reader::lines`].
+    #[inline]
+    pub fn lines<'a>(
+        &mut self,
+        recipe: &Recipe,
+        lines: impl Iterator<Item = &'a [u8]>,
+        odd: impl FnMut(u64, &[u8], Mismatch),
+    ) -> u64 {
+        self.reader.lines(recipe, lines, &mut self.summary, odd)
+    }
 }
 
 /// Reads lines, and counts each in its place. What it remembers only makes it quick.
 #[derive(Debug, Clone, Default)]
 pub struct Reader {
-    /// Those of the last line.
-    values: Values,
     remembered: Remembered,
 }
 
@@ -62,22 +71,79 @@ impl Reader {
     ///
     /// # Errors
     /// The line does not fit; it is counted as malformed. The column is that of the whole line.
-    #[inline]
     pub fn line(
         &mut self,
         recipe: &Recipe,
         line: &[u8],
         place: &mut impl Place,
     ) -> Result<(), Mismatch> {
-        if line.is_empty() {
-            return Ok(());
+        let mut result = Ok(());
+        let mut tokens = Tokens::new(recipe.own(line));
+        self.some(recipe, &[line], std::slice::from_mut(&mut tokens), place, &mut |_, mismatch| {
+            result = Err(mismatch);
+        });
+        result
+    }
+
+    /// Takes in lines without their newlines, and gives how many they are. `odd` is told of those that do not fit, in their
+    /// order, each with its number from 1 on; they are counted as malformed. The column is that of the whole line. Empty lines
+    /// are passed over.
+    #[inline]
+    pub fn lines<'a>(
+        &mut self,
+        recipe: &Recipe,
+        mut lines: impl Iterator<Item = &'a [u8]>,
+        place: &mut impl Place,
+        mut odd: impl FnMut(u64, &[u8], Mismatch),
+    ) -> u64 {
+        let mut before = 0;
+        let mut some: [&[u8]; BATCH] = [b""; BATCH];
+        let mut tokens = [const { Tokens::new(b"") }; BATCH];
+        loop {
+            let mut count = 0;
+            for ((slot, tokens), line) in some.iter_mut().zip(&mut tokens).zip(&mut lines) {
+                *slot = line;
+                tokens.restart(recipe.own(line));
+                count += 1;
+            }
+            if count == 0 {
+                return before;
+            }
+            let some = &some[..count];
+            self.some(recipe, some, &mut tokens[..count], place, &mut |at, mismatch| {
+                odd(before + at as u64 + 1, some[at], mismatch);
+            });
+            before += count as u64;
         }
-        let own = recipe.own(line);
-        let result = match recipe.tokenizer.tokenize_into(own, &mut self.values) {
-            Ok(()) => self.remembered.fields(recipe, own, &Fields::new(own, &self.values), place),
-            Err(mismatch) => Err(mismatch),
-        };
-        result.map_err(|mismatch| malformed(mismatch, line.len() - own.len(), place.malformed()))
+    }
+
+    /// Takes in lines, at most [`BATCH`], whose own parts stand in `tokens`.
+    #[inline]
+    fn some(
+        &mut self,
+        recipe: &Recipe,
+        lines: &[&[u8]],
+        tokens: &mut [Tokens<'_>],
+        place: &mut impl Place,
+        odd: &mut dyn FnMut(usize, Mismatch),
+    ) {
+        let read = recipe.tokenizer.tokenize_some(tokens);
+        for (at, (line, tokens)) in lines.iter().zip(tokens).enumerate() {
+            if line.is_empty() {
+                continue;
+            }
+            let own = tokens.line();
+            let fits = if read & 1 << at == 0 {
+                recipe.tokenizer.tokenize_strictly(own).map(|read| *tokens = read)
+            } else {
+                Ok(())
+            };
+            let result =
+                fits.and_then(|()| self.remembered.fields(recipe, own, &tokens.fields(), place));
+            if let Err(mismatch) = result {
+                odd(at, malformed(mismatch, line.len() - own.len(), place.malformed()));
+            }
+        }
     }
 }
 

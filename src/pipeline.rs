@@ -204,19 +204,16 @@ impl Worker<'_, '_> {
 
     /// Folds lines of a task of which so many came before, and says how many they are.
     fn lines(&mut self, recipe: &Recipe, bytes: &[u8], before: u64, note: &mut TaskNote) -> u64 {
-        let mut lines = 0;
-        for line in Lines::new(bytes) {
-            lines += 1;
-            if let Err(mismatch) = self.fold.line(recipe, line.bytes) {
-                note.first_malformed.get_or_insert_with(|| {
-                    let column = u64::try_from(mismatch.column).unwrap_or(u64::MAX);
-                    (before + lines, column.saturating_add(1), mismatch.reason(line.bytes))
-                });
-                if let Some(invalid) = self.invalid {
-                    invalid.write(note.task, line.bytes);
-                }
+        let lines = Lines::new(bytes).map(|line| line.bytes);
+        let lines = self.fold.lines(recipe, lines, |number, line, mismatch| {
+            note.first_malformed.get_or_insert_with(|| {
+                let column = u64::try_from(mismatch.column).unwrap_or(u64::MAX);
+                (before + number, column.saturating_add(1), mismatch.reason(line))
+            });
+            if let Some(invalid) = self.invalid {
+                invalid.write(note.task, line);
             }
-        }
+        });
         (self.read)(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         lines
     }

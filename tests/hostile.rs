@@ -253,5 +253,14 @@ proptest! {
         let counts = fold.summary.lines;
         prop_assert_eq!(counts.lines, lines.iter().filter(|line| !line.is_empty()).count() as u64);
         prop_assert_eq!((counts.malformed, counts.matched), (errors, counts.lines - errors));
+        let mut together = Fold::default();
+        let mut odd = Vec::new();
+        let count = together.lines(&recipe, lines.iter().copied(), |number, line, _| odd.push((number, line.to_vec())));
+        prop_assert_eq!(count, lines.len() as u64);
+        prop_assert_eq!(together.summary, fold.summary);
+        let mut fold = Fold::default();
+        let expected: Vec<_> =
+            (1..).zip(&lines).filter(|(_, line)| fold.line(&recipe, line).is_err()).map(|(number, line)| (number, line.to_vec())).collect();
+        prop_assert_eq!(odd, expected);
     }
 }

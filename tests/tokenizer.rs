@@ -4,7 +4,7 @@ use crate::lines::{self, Rng};
 use keepwarm::log_format::variable::Field;
 use keepwarm::log_format::{Escape, LogFormat, Piece, presets};
 use keepwarm::record::number::{integer, millis_wide};
-use keepwarm::tokenizer::{Fields, Layout, Mismatch, Tokenizer, Tokens, Values, Wanted, reference};
+use keepwarm::tokenizer::{Fields, Layout, Mismatch, Tokenizer, Tokens, Wanted, reference};
 use proptest::prelude::*;
 
 /// Variables of every shape; those that fill a field of keepwarm first.
@@ -215,23 +215,35 @@ proptest! {
     }
 
     #[test]
-    fn of_the_line_before_nothing_is_left(
-        (format, line) in with_line(prop_oneof![any_format(VARIABLES.len()), any_preset()]),
-        seed in any::<u64>(),
-        edits in any_edits(),
+    fn lines_that_are_read_together_are_read_as_each_alone(
+        format in prop_oneof![any_format(VARIABLES.len()), any_preset()],
+        seeds in prop::collection::vec((any::<u64>(), any_edits(), any::<bool>()), 1..20),
+        more in prop::collection::vec((any::<u64>(), any_edits(), any::<bool>()), 0..20),
     ) {
-        let (other, _) = lines::line(&format, &mut Rng::new(seed));
+        let line = |(seed, edits, is_good): &(u64, _, bool)| {
+            let (line, _) = lines::line(&format, &mut Rng::new(*seed));
+            if *is_good { line } else { edited(line, edits) }
+        };
         let tokenizer = Tokenizer::new(&format, &Wanted::new(&Field::ALL));
-        let mut values = Values::EMPTY;
-        let _ = tokenizer.tokenize_into(&edited(other, &edits), &mut values);
-        let again = tokenizer.tokenize_into(&line, &mut values).is_ok();
-        let fresh = tokenizer.tokenize(&line);
-        prop_assert_eq!(again, fresh.is_ok());
-        if let Ok(fresh) = &fresh {
-            let (again, fresh) = (Fields::new(&line, &values), fresh.fields());
-            for field in Field::ALL {
-                prop_assert_eq!(again.get(field), fresh.get(field), "{:?} of {}", field, shown(&format, &line));
-                prop_assert_eq!(again.number(field), fresh.number(field), "{:?} of {}", field, shown(&format, &line));
+        let rounds: [Vec<_>; 2] = [&seeds, &more].map(|seeds| seeds.iter().map(line).collect());
+        let mut tokens = [const { Tokens::new(b"") }; 20];
+        // In the second round nothing is left of the first.
+        for lines in &rounds {
+            let tokens = &mut tokens[..lines.len()];
+            tokens.iter_mut().zip(lines).for_each(|(tokens, line)| tokens.restart(line));
+            let read = tokenizer.tokenize_some(tokens);
+            for (at, (together, line)) in tokens.iter().zip(lines).enumerate() {
+                prop_assert_eq!(together.line(), &line[..]);
+                let mut alone = [Tokens::new(line)];
+                prop_assert_eq!(tokenizer.tokenize_some(&mut alone), read >> at & 1);
+                if read >> at & 1 == 0 {
+                    continue;
+                }
+                let (together, alone) = (together.fields(), alone[0].fields());
+                for field in Field::ALL {
+                    prop_assert_eq!(together.get(field), alone.get(field), "{:?} of {}", field, shown(&format, line));
+                    prop_assert_eq!(together.number(field), alone.number(field), "{:?} of {}", field, shown(&format, line));
+                }
             }
         }
     }

@@ -1,12 +1,15 @@
 //! The last values of a line, from the last one on: most formats have at their end what is wanted.
 //!
-//! Nearly all of these are numbers, so each is first read as one; and where that is known, as one of its usual width.
+//! Nearly all of these are numbers, so each is first read as one; and those that are usually of some width all at once.
 
-use super::Values;
-use super::digits::{self, Number};
+use super::Tokens;
+use super::digits::Number;
+use super::fields::NOWHERE;
+use super::front::is_whole;
+use super::lanes::LANES;
 use super::layout::{Layout, is_escaped};
-use super::near::{self, Literal};
-use super::scan::is_whole;
+use super::near::{self, Literal, Near};
+use super::run::{Run, usual_value};
 use crate::log_format::variable::Field;
 
 /// How to find the start of a value from its end.
@@ -25,7 +28,6 @@ pub(super) enum Backward {
 pub(super) struct FromRight {
     /// What the value is read as first, which is quick; any other way must find the same start.
     pub(super) number: Number,
-    pub(super) usual: Usual,
     pub(super) is_number: bool,
     /// What stands in front of the value.
     pub(super) before: Literal,
@@ -36,27 +38,20 @@ pub(super) struct FromRight {
     /// The byte that is looked for, and how many bytes behind it the value starts.
     pub(super) byte: u8,
     pub(super) skip: usize,
-    /// The least that bytes of the value must be so that it is seen at once to be one of its shape, 0 if they may be any;
-    /// none where that takes a longer look.
-    pub(super) least: Option<u8>,
+    /// How to find the byte quickly, where that is enough to see that the value is one of its shape.
+    pub(super) near: Option<Near>,
     /// What stands between the ends may be anything: it need not be seen to be a value of its shape.
     pub(super) is_sealed: bool,
     pub(super) leg: usize,
 }
 
-/// A number as it most often looks, with what stands in front of it: no more than 16 bytes.
+/// What is done next, with all lines.
 #[derive(Debug, Clone)]
-pub(super) struct Usual {
-    /// The sixteen bytes up to its end, with 0 for digits.
-    front: u64,
-    last: u64,
-    /// The bits of the first eight that count; of the last eight those that are as they are, and those of digits.
-    front_mask: u64,
-    exact: u64,
-    digits: u64,
-    scale: u64,
-    /// Bytes of the value.
-    width: usize,
+enum Step {
+    /// Several values at once, and one by one where they do not look as usual.
+    Run(Run, Vec<FromRight>),
+    Number(FromRight),
+    Text(FromRight),
 }
 
 /// The steps for the last legs of a layout: the last leg first.
@@ -64,134 +59,153 @@ pub(super) struct Usual {
 pub(super) struct Back {
     /// What a line ends with.
     last: Literal,
-    steps: Vec<FromRight>,
-}
-
-impl Usual {
-    /// That of a field behind a literal; one that fits nothing, if it has none.
-    pub(super) fn new(field: Field, number: &Number, before: &[u8]) -> Self {
-        let example = usual_value(field).filter(|_| *number != digits::NONE);
-        let text = [before, example.unwrap_or_default()].concat();
-        let (mut bytes, mut counts, mut is_digit) = ([0; WINDOW], [0; WINDOW], [0; WINDOW]);
-        let width = if text.len() > WINDOW { 0 } else { example.unwrap_or_default().len() };
-        if width > 0 {
-            bytes[WINDOW - text.len()..].copy_from_slice(&text);
-            counts[WINDOW - text.len()..].fill(0xff);
-            for at in WINDOW - width..WINDOW {
-                is_digit[at] = if bytes[at] == b'0' { 0xff } else { 0 };
-            }
-        }
-        let [(front, last), (front_mask, last_mask), (_, digits)] =
-            [bytes, counts, is_digit].map(|bytes| halves(&bytes));
-        let exact = last_mask & !digits;
-        Usual { front, last, front_mask, exact, digits, scale: number.scale(), width }
-    }
-
-    /// The number that `text` ends with, and where it starts, if all of it looks as usual.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "called a dozen times a line; measured")]
-    fn read_back(&self, text: &[u8]) -> Option<(u64, usize)> {
-        if self.width == 0 {
-            return None;
-        }
-        let (front, last) = halves(text.last_chunk()?);
-        let (front, last) = (front ^ self.front, last ^ self.last);
-        let digits = last & self.digits;
-        let odd = front & self.front_mask | last & self.exact | digits::not_below_ten(digits);
-        (odd == 0).then(|| (digits::eight(digits, self.scale), text.len() - self.width))
-    }
-}
-
-/// So many bytes are compared at once.
-const WINDOW: usize = 16;
-
-/// As two words, whose lower bytes stand in front.
-#[inline]
-fn halves(bytes: &[u8; WINDOW]) -> (u64, u64) {
-    let [front, last] = [0, 8].map(|from| bytes[from..].first_chunk().copied().unwrap_or_default());
-    (u64::from_le_bytes(front), u64::from_le_bytes(last))
-}
-
-/// A number as wide as it is most often: times are below ten seconds, and codes have three digits.
-fn usual_value(field: Field) -> Option<&'static [u8]> {
-    match field {
-        Field::ConnectTime | Field::HeaderTime | Field::ResponseTime | Field::RequestTime => {
-            Some(b"0.000")
-        }
-        Field::UpstreamStatus => Some(b"000"),
-        _ => None,
-    }
+    steps: Vec<Step>,
+    /// Bits of the fields that are read as numbers.
+    numbered: u32,
 }
 
 impl Back {
-    pub(super) fn new(last: &[u8], steps: Vec<FromRight>) -> Self {
-        Back { last: Literal::new(last), steps }
+    pub(super) fn new(last: &[u8], steps: &[FromRight]) -> Self {
+        let numbers = steps.iter().filter(|step| step.is_number);
+        let numbered = numbers.fold(0, |bits, step| bits | 1 << step.field.index());
+        let mut all = Vec::new();
+        let mut rest = steps;
+        while let [step, behind @ ..] = rest {
+            let values: Vec<_> = rest.iter().map_while(FromRight::usual).collect();
+            if let Some((run, count)) = Run::new(&values) {
+                all.push(Step::Run(run, rest[..count].to_vec()));
+                rest = &rest[count..];
+                continue;
+            }
+            let step = step.clone();
+            all.push(if step.is_number { Step::Number(step) } else { Step::Text(step) });
+            rest = behind;
+        }
+        Back { last: Literal::new(last), steps: all, numbered }
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.steps.len()
+    /// Is nothing read from the right?
+    pub(super) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
     }
 
-    /// Sets the last values of a line, and says where the literal in front of them starts.
-    ///
-    /// A function of its own, so that all that its loops need is in registers.
-    #[inline(never)]
-    pub(super) fn scan(&self, layout: &Layout, line: &[u8], values: &mut Values) -> Option<usize> {
-        let mut end = self.last.strip_end(line)?.len();
-        let mut numbered = values.numbered;
+    /// Sets the last values of some lines, and their ends to where the literals in front of these start.
+    pub(super) fn scan(&self, layout: &Layout, lines: &mut [Tokens<'_>]) {
+        for line in &mut *lines {
+            line.values.restart(self.numbered);
+            line.end = self.last.strip_end(line.line).map_or(NOWHERE, <[u8]>::len);
+        }
         for step in &self.steps {
-            let rest = line.get(..end)?;
-            if let Some((number, start)) = step.number(rest) {
-                values.place(step.field, start, end);
-                values.place_number(step.field, number);
-                numbered |= 1 << step.field.index();
-                end = start - step.before.len();
-            } else {
-                let start = step.search(layout, line, end)?;
-                if step.is_wanted {
-                    values.place(step.field, start, end);
-                }
-                end = start - step.before.len();
+            match step {
+                Step::Run(run, steps) => run.scan(lines, |line| {
+                    for step in steps {
+                        step.read_number(layout, line);
+                    }
+                }),
+                Step::Number(step) => step.read_numbers(layout, lines),
+                Step::Text(step) => step.read_texts(layout, lines),
             }
         }
-        values.numbered = numbered;
-        Some(end)
     }
 }
 
 impl FromRight {
-    /// The number that `text` ends with behind the literal, and where it starts.
+    /// Its field and what stands in front, if it is a number of a usual width.
+    fn usual(&self) -> Option<(Field, &[u8])> {
+        (self.is_number && usual_value(self.field).is_some())
+            .then(|| (self.field, self.before.bytes()))
+    }
+
+    /// Sets a number of each line.
+    #[inline(never)]
+    fn read_numbers(&self, layout: &Layout, lines: &mut [Tokens<'_>]) {
+        for line in lines {
+            if self.read_quickly(line).is_none() {
+                self.read_number(layout, line);
+            }
+        }
+    }
+
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "called a dozen times a line; measured")]
-    fn number(&self, text: &[u8]) -> Option<(u64, usize)> {
-        if !self.is_number {
+    #[expect(
+        clippy::inline_always,
+        reason = "the loop's body: half a dozen numbers a line; measured"
+    )]
+    fn read_quickly(&self, line: &mut Tokens<'_>) -> Option<()> {
+        let text = line.line.get(..line.end)?;
+        let (number, width, before) = self.number.read_window(text.last_chunk()?)?;
+        let start = text.len() - width;
+        if !self.before.ends_with_word(&text[..start], before) {
             return None;
         }
-        if let Some(found) = self.usual.read_back(text) {
-            return Some(found);
+        line.values.place(self.field, start, line.end);
+        line.values.place_number(self.field, number);
+        line.end = start - self.before.len();
+        Some(())
+    }
+
+    /// Sets a value of each line that is no number.
+    #[inline(never)]
+    fn read_texts(&self, layout: &Layout, lines: &mut [Tokens<'_>]) {
+        let Some(near) = &self.near else {
+            return lines.iter_mut().for_each(|line| self.read_text(layout, line));
+        };
+        for line in lines {
+            if self.read_near(near, line).is_none() {
+                self.read_text(layout, line);
+            }
         }
-        let (number, start) = self.number.read_back(text);
-        let is_it = text.get(..start).is_some_and(|front| self.before.ends(front));
-        is_it.then_some((number, start))
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as above")]
+    fn read_near(&self, near: &Near, line: &mut Tokens<'_>) -> Option<()> {
+        let text = line.line.get(..line.end)?;
+        let start = text.len() - LANES + near.find_back(text.last_chunk()?)? + self.skip;
+        if !self.before.ends(text.get(..start)?) {
+            return None;
+        }
+        if self.is_wanted {
+            line.values.place(self.field, start, line.end);
+        }
+        line.end = start - self.before.len();
+        Some(())
+    }
+
+    /// Sets what may be a number of one line, if that is not quickly seen.
+    #[inline(never)]
+    fn read_number(&self, layout: &Layout, line: &mut Tokens<'_>) {
+        let Some(rest) = line.line.get(..line.end) else { return };
+        let (number, start) = self.number.read_back(rest);
+        if rest.get(..start).is_some_and(|front| self.before.ends(front)) {
+            line.values.place(self.field, start, line.end);
+            line.values.place_number(self.field, number);
+            line.end = start - self.before.len();
+        } else {
+            line.values.numbered &= !(1 << self.field.index());
+            self.read_text(layout, line);
+        }
+    }
+
+    /// Sets a value of one line.
+    #[inline(never)]
+    fn read_text(&self, layout: &Layout, line: &mut Tokens<'_>) {
+        if line.end > line.line.len() {
+            return;
+        }
+        line.end = match self.search(layout, line.line, line.end) {
+            Some(start) => {
+                if self.is_wanted {
+                    line.values.place(self.field, start, line.end);
+                }
+                start - self.before.len()
+            }
+            None => NOWHERE,
+        };
     }
 
     /// Where the value that ends here starts.
-    #[inline]
     fn search(&self, layout: &Layout, line: &[u8], end: usize) -> Option<usize> {
-        let text = &line[..end];
-        if let Some(least) = self.least
-            && let Some(at) = near::behind(self.byte, least, text)
-            && let Some(front) = text.get(..at + self.skip)
-            && self.before.ends(front)
-        {
-            return Some(at + self.skip);
-        }
-        self.search_far(layout, line, end)
-    }
-
-    #[inline(never)]
-    fn search_far(&self, layout: &Layout, line: &[u8], end: usize) -> Option<usize> {
         let mut at = near::rfind(self.byte, line, end)?;
         while self.how == Backward::Quote && is_escaped(line, 0, at) {
             at = near::rfind(self.byte, line, at)?;

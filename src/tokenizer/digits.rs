@@ -1,5 +1,9 @@
 //! Digits, eight at a time.
 
+use super::lanes::LANES;
+use super::near::halves;
+
+/// The top bit of each byte.
 const TOP: u64 = 0x8080_8080_8080_8080;
 
 /// Eight times the digit 0.
@@ -69,9 +73,10 @@ const fn top_bit_before(last: u32) -> u32 {
 pub(super) const NOWHERE: (u64, usize) = (0, usize::MAX);
 
 impl Number {
-    /// What the upper and the lower four of eight digits count, for [`eight`].
-    pub(super) fn scale(&self) -> u64 {
-        self.scale
+    /// The number of sixteen digits, the dot being one that counts nothing.
+    #[inline]
+    pub(super) fn join(&self, front: u64, last: u64) -> u64 {
+        eight(front, INTEGER.scale) * self.front + eight(last, self.scale)
     }
 
     /// The number that `text` starts with, and its length; none where it is not quickly read: with more than seven digits,
@@ -91,6 +96,27 @@ impl Number {
             return None;
         }
         Some((eight(digits << (64 - 8 * many), self.scale), many as usize))
+    }
+
+    /// The number of at most seven digits that a text ends with, its width, and the eight bytes in front of it; none where it
+    /// is not quickly read.
+    #[inline]
+    pub(super) fn read_window(&self, text: &[u8; LANES]) -> Option<(u64, usize, u64)> {
+        let [front, last] = halves(text);
+        let digits = last ^ self.zeros;
+        // The byte in front of a number lets no carry through, whatever stands before it.
+        let others = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & TOP;
+        let before_it = others.checked_ilog2()?;
+        if digits & self.dot != 0 || before_it > self.limit {
+            return None;
+        }
+        // Bits of what stands in front: less than 64.
+        let behind = (before_it + 1) & 63;
+        let both = u128::from(last) << 64 | u128::from(front);
+        #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+        let before = (both >> behind) as u64;
+        let kept = digits >> behind << behind;
+        Some((eight(kept, self.scale), 8 - behind as usize / 8, before))
     }
 
     /// The longest number that `text` ends with, and where it starts: nowhere ([`NOWHERE`]) if there is none, or if it is
@@ -125,8 +151,7 @@ impl Number {
             return NOWHERE;
         }
         let kept = upper & ((u64::MAX - 1) << before);
-        let number = eight(kept, INTEGER.scale) * self.front + eight(digits, self.scale);
-        (number, front.len() - 7 + before as usize / 8)
+        (self.join(kept, digits), front.len() - 7 + before as usize / 8)
     }
 }
 
@@ -149,6 +174,14 @@ pub(super) fn eight(digits: u64, scale: u64) -> u64 {
     let pairs = (digits.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
     fours.wrapping_mul(scale) >> 32
+}
+
+/// Milliseconds out of a digit, a byte of 0 for the dot and three digits, the last of eight bytes; or what three digits make.
+/// The other bytes are 0.
+#[inline]
+pub(super) fn four(digits: u64) -> u64 {
+    let pairs = (digits.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
+    pairs.wrapping_mul(1000 << 32 | 100 << 16 | 1) >> 48
 }
 
 /// The number that eight digits make, as logged.
@@ -211,6 +244,50 @@ mod tests {
         let fraction = fraction.strip_prefix(b".").filter(|text| digits(text) == 3)?;
         let start = whole.len() - digits(whole);
         Some((number(&whole[start..])? * 1000 + number(fraction)?, start))
+    }
+
+    #[test]
+    fn numbers_of_few_digits_are_read_with_what_stands_in_front() {
+        for (at, byte) in (0..16).flat_map(|at| (0..=255).map(move |byte| (at, byte))) {
+            for front in 8..16 {
+                for (number, text) in
+                    [(INTEGER, *b"1234567890123456"), (MILLIS, *b"123456789012.456")]
+                {
+                    let mut text = text;
+                    text[front] = b'=';
+                    text[at] = byte;
+                    let slow = slowly(&text, number == MILLIS).filter(|(_, start)| *start < 16);
+                    let read = number.read_window(&text);
+                    let shown = text.escape_ascii();
+                    if let Some((number, width, before)) = read {
+                        let start = 16 - width;
+                        let before = before.to_le_bytes();
+                        assert_eq!(
+                            (slow, &before[..]),
+                            (Some((number, start)), &text[start - 8..start]),
+                            "{shown}"
+                        );
+                    } else {
+                        // No literal ends with a byte that lets a carry through to digits behind it.
+                        let is_quick = |(_, start): &(u64, usize)| *start > 8 && byte < 0x80;
+                        assert_eq!(slow.filter(is_quick), None, "{shown}");
+                    }
+                }
+            }
+        }
+        assert_eq!(NONE.read_window(&[0; 16]), None);
+    }
+
+    #[test]
+    fn four_digits_make_a_number() {
+        for number in 0..10_000u64 {
+            let text = format!("{}.{:03}", number / 1000, number % 1000);
+            let mut digits = [0; 8];
+            for (digit, byte) in digits[3..].iter_mut().zip(text.bytes()) {
+                *digit = if byte == b'.' { 0 } else { byte - b'0' };
+            }
+            assert_eq!(four(u64::from_le_bytes(digits)), number);
+        }
     }
 
     #[test]

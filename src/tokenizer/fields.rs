@@ -3,11 +3,38 @@
 use super::Wanted;
 use crate::log_format::variable::Field;
 
+/// From which byte of a line to which one: as halves of a word, as some are noted at once and few are asked for. No line
+/// is so long that they do not fit, see [`LONGEST`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent(u64);
+
+/// The longest line that is read.
+pub(super) const LONGEST: usize = u32::MAX as usize;
+
+impl Extent {
+    #[inline]
+    pub(super) const fn new(from: usize, to: usize) -> Self {
+        Extent(from as u64 | (to as u64) << 32)
+    }
+
+    /// The same so many bytes later.
+    #[inline]
+    pub(super) fn later(self, by: usize) -> Self {
+        Extent(self.0 + ((by as u64) << 32 | by as u64))
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "halves")]
+    fn of(self, line: &[u8]) -> Option<&[u8]> {
+        line.get(self.0 as u32 as usize..(self.0 >> 32) as usize)
+    }
+}
+
 /// Where the values of a line stand. It is used again for line after line, so what was there before only counts no more.
 #[derive(Debug, Clone, Copy)]
 pub struct Values {
-    /// From which byte of the line to which one, for the fields of `present`.
-    spans: [(usize, usize); Field::COUNT],
+    /// Those of the fields of `present`.
+    extents: [Extent; Field::COUNT],
     /// What was read as a number, for the fields of `numbered`.
     numbers: [u64; Field::COUNT],
     /// Bits of the fields that have a value, and of those that were read as a number.
@@ -18,16 +45,16 @@ pub struct Values {
 impl Values {
     /// No value at all.
     pub const EMPTY: Values = Values {
-        spans: [(0, 0); Field::COUNT],
+        extents: [Extent(0); Field::COUNT],
         numbers: [0; Field::COUNT],
         present: 0,
         numbered: 0,
     };
 
-    /// Forgets all of them.
+    /// Forgets all of them. Those of the fields of `numbered` are to be numbers, unless that is taken back.
     #[inline]
-    pub(super) fn clear(&mut self) {
-        (self.present, self.numbered) = (0, 0);
+    pub(super) fn restart(&mut self, numbered: u32) {
+        (self.present, self.numbered) = (0, numbered);
     }
 
     /// Has this field a value?
@@ -45,7 +72,12 @@ impl Values {
     /// The same where all values are declared present at once.
     #[inline]
     pub(super) fn place(&mut self, field: Field, from: usize, to: usize) {
-        self.spans[field.index()] = (from, to);
+        self.place_extent(field, Extent::new(from, to));
+    }
+
+    #[inline]
+    pub(super) fn place_extent(&mut self, field: Field, extent: Extent) {
+        self.extents[field.index()] = extent;
     }
 
     /// Notes what a value was read as; that it counts, `numbered` must say.
@@ -67,23 +99,47 @@ impl Default for Values {
     }
 }
 
+/// Where no line has a byte.
+pub(super) const NOWHERE: usize = usize::MAX;
+
 /// A line and its values.
 #[derive(Debug, Clone, Copy)]
 pub struct Tokens<'a> {
     pub(super) line: &'a [u8],
+    /// What is not yet read; beyond the line, [`NOWHERE`], where it does not fit from that side.
+    pub(super) start: usize,
+    pub(super) end: usize,
     pub(super) values: Values,
 }
 
 impl<'a> Tokens<'a> {
     /// The values.
+    #[inline]
     pub fn fields(&self) -> Fields<'_> {
         Fields { line: self.line, values: &self.values }
     }
 
+    /// A line of which no value is known.
+    pub const fn new(line: &'a [u8]) -> Self {
+        Tokens { line, start: 0, end: 0, values: Values::EMPTY }
+    }
+
+    /// Goes on with another line. Nothing is known of it.
+    #[inline]
+    pub fn restart(&mut self, line: &'a [u8]) {
+        self.line = line;
+    }
+
+    /// The line.
+    #[inline]
+    pub fn line(&self) -> &'a [u8] {
+        self.line
+    }
+
     /// The value of a field, as [`Fields::get`] gives it.
     pub fn get(&self, field: Field) -> Option<&'a [u8]> {
-        let (from, to) = self.values.spans[field.index()];
-        if self.values.has(field) { self.line.get(from..to) } else { None }
+        let extent = self.values.extents[field.index()];
+        if self.values.has(field) { extent.of(self.line) } else { None }
     }
 }
 
@@ -113,8 +169,8 @@ impl<'a> Fields<'a> {
     /// The value of a field; none where the format does not log it or nobody asked for it.
     #[inline]
     pub fn get(&self, field: Field) -> Option<&'a [u8]> {
-        let (from, to) = self.values.spans[field.index()];
-        if self.values.present & 1 << field.index() == 0 { None } else { self.line.get(from..to) }
+        let extent = self.values.extents[field.index()];
+        if self.values.present & 1 << field.index() == 0 { None } else { extent.of(self.line) }
     }
 
     /// The value of a field that is a single number, times in milliseconds. None also where it was not read so: see

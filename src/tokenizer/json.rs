@@ -60,7 +60,7 @@ impl JsonKeys {
                 expected: Expected::Text("a JSON object with at least one of the format's keys"),
             });
         }
-        Ok(Tokens { line, values })
+        Ok(Tokens { values, ..Tokens::new(line) })
     }
 }
 

@@ -13,12 +13,15 @@
 mod back;
 mod digits;
 mod fields;
+mod front;
 pub mod json;
+mod lanes;
 mod layout;
 mod near;
 mod plan;
 pub mod prefix;
 pub mod reference;
+mod run;
 mod scan;
 mod shapes;
 
@@ -26,6 +29,7 @@ use crate::error::excerpt;
 use crate::log_format::LogFormat;
 use crate::log_format::variable::{Field, Shape};
 pub(crate) use digits::eight_digits;
+use fields::LONGEST;
 pub use fields::{Fields, Tokens, Values};
 use json::JsonKeys;
 pub use layout::Layout;
@@ -114,6 +118,9 @@ impl Mismatch {
     }
 }
 
+/// Most lines that are read at once: they and their values lie in the processor's nearest cache.
+pub const BATCH: usize = 32;
+
 /// A format compiled for the fields that are wanted.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
@@ -136,26 +143,23 @@ impl Tokenizer {
     /// # Errors
     /// The place where the line stops fitting the format.
     pub fn tokenize<'a>(&self, line: &'a [u8]) -> Result<Tokens<'a>, Mismatch> {
-        let mut values = Values::EMPTY;
-        self.tokenize_into(line, &mut values).map(|()| Tokens { line, values })
+        let mut tokens = Tokens::new(line);
+        match self.tokenize_some(std::slice::from_mut(&mut tokens)) {
+            0 => self.tokenize_strictly(line),
+            _ => Ok(tokens),
+        }
     }
 
-    /// The same into `values`, which are too large to be made anew for each line.
-    ///
-    /// # Errors
-    /// The place where the line stops fitting the format.
+    /// The same of some lines, at most [`BATCH`]. Gives the bits of those that were read; what is known of the others counts
+    /// no more: these [`Tokenizer::tokenize_strictly`] reads, or says where they stop fitting.
     #[inline]
-    pub fn tokenize_into(&self, line: &[u8], values: &mut Values) -> Result<(), Mismatch> {
-        values.clear();
-        match self.plan.scan(&self.layout, line, values) {
-            Some(()) => Ok(()),
-            None => self.tokenize_strictly(line).map(|read| *values = read.values),
-        }
+    pub fn tokenize_some(&self, lines: &mut [Tokens<'_>]) -> u32 {
+        self.plan.scan(&self.layout, lines)
     }
 
     /// Does the line fit the format as it stands, not only by its keys?
     pub fn fits_in_order(&self, line: &[u8]) -> bool {
-        self.plan.scan(&self.layout, line, &mut Values::EMPTY.clone()).is_some()
+        self.tokenize_some(&mut [Tokens::new(line)]) == 1
             || reference::tokenize(&self.layout, line).is_ok()
     }
 
@@ -185,6 +189,9 @@ impl Tokenizer {
     /// The place where the line stops fitting the format.
     #[cold]
     pub fn tokenize_strictly<'a>(&self, line: &'a [u8]) -> Result<Tokens<'a>, Mismatch> {
+        if line.len() > LONGEST {
+            return Err(Mismatch { column: 0, expected: Expected::Text("a line below 4 GiB") });
+        }
         let read = reference::tokenize(&self.layout, line);
         match &self.keys {
             Some(keys) => read.or_else(|by_format| {

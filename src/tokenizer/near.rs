@@ -1,6 +1,7 @@
 //! Searches and comparisons that look at a few bytes only. Most values and literals are so short that a call into
 //! `memchr` or `memcmp` costs more than the work itself, and a line takes dozens of them.
 
+use super::lanes::{LANES, Lanes};
 use memchr::{memchr, memrchr};
 
 /// Eight bytes at a time, before a search is left to `memchr`.
@@ -21,24 +22,50 @@ pub(super) fn rfind(byte: u8, line: &[u8], end: usize) -> Option<usize> {
     memrchr(byte, &line[..to])
 }
 
-/// The last place of a byte in a text, if all bytes behind it are at least `least`, which is at most 0x80, and none a
-/// quote; with 0 they may be any. None also where that is not quickly seen.
-#[inline]
-pub(super) fn behind(byte: u8, least: u8, text: &[u8]) -> Option<usize> {
-    let mut to = text.len();
-    for _ in 0..TRIES {
-        let word = u64::from_le_bytes(*text[..to].last_chunk()?);
-        let odd = if least == 0 { 0 } else { below(word, least) | equal_bytes(word, b'"') };
-        if let Some(bit) = equal_bytes(word, byte).checked_ilog2() {
-            let is_good = odd & (u64::MAX - 1) << bit == 0;
-            return is_good.then_some(to - 8 + bit as usize / 8);
-        }
-        if odd != 0 {
-            return None;
-        }
-        to -= 8;
+/// A byte that is looked for near the end of a text, behind which all bytes are at least some other, and none is a quote.
+#[derive(Debug, Clone)]
+pub(super) struct Near {
+    /// Eight times each.
+    byte: u64,
+    least: u64,
+}
+
+/// Each byte one.
+const ONES: u64 = 0x0101_0101_0101_0101;
+const QUOTES: u64 = 0x2222_2222_2222_2222;
+const TOP: u64 = 0x8080_8080_8080_8080;
+
+impl Near {
+    /// `least` is below 0x80. With 0 the bytes may be any, quotes too.
+    pub(super) fn new(byte: u8, least: u8) -> Self {
+        Near { byte: u64::from(byte) * ONES, least: u64::from(least) * ONES }
     }
-    None
+
+    /// The byte's last place among these sixteen. None also where that is not seen at a glance, and it may be the place behind,
+    /// if the byte there is one that differs in the lowest bit only: what is found must be compared.
+    #[inline]
+    pub(super) fn find_back(&self, text: &[u8; LANES]) -> Option<usize> {
+        let [first, last] = halves(text);
+        // Of bytes behind a zero one, those that are 1 are marked too.
+        let zeros = |word: u64| word.wrapping_sub(ONES) & !word & TOP;
+        let odd = |word: u64| word.wrapping_sub(self.least) & !word & TOP | zeros(word ^ QUOTES);
+        let found = zeros(last ^ self.byte);
+        if found != 0 {
+            let bit = found.ilog2();
+            let is_good = self.least == 0 || odd(last) >> bit <= 1;
+            return is_good.then_some(8 + bit as usize / 8);
+        }
+        let bit = zeros(first ^ self.byte).checked_ilog2()?;
+        let is_good = self.least == 0 || odd(last) == 0 && odd(first) >> bit <= 1;
+        is_good.then_some(bit as usize / 8)
+    }
+}
+
+/// As two words, whose lower bytes stand in front.
+#[inline]
+pub(super) fn halves(bytes: &[u8; LANES]) -> [u64; 2] {
+    let half = |from: usize| bytes[from..].first_chunk().copied().unwrap_or_default();
+    [half(0), half(8)].map(u64::from_le_bytes)
 }
 
 /// The next place of a byte from `from` on, which may not lie behind the line.
@@ -131,6 +158,8 @@ pub(super) struct Literal {
     head: (u64, u64),
     /// The last bytes, eight at most, as the high bytes of such a word, and the bits that count.
     tail: (u64, u64),
+    /// The same of the last sixteen.
+    last: (Lanes, Lanes),
 }
 
 impl Literal {
@@ -144,11 +173,20 @@ impl Literal {
         };
         let head = word(0, &bytes[..short]);
         let tail = word(8 - short, &bytes[bytes.len() - short..]);
-        Literal { bytes: bytes.into(), head, tail }
+        let (mut last, mut counts) = ([0; LANES], [0; LANES]);
+        let many = bytes.len().min(LANES);
+        last[LANES - many..].copy_from_slice(&bytes[bytes.len() - many..]);
+        counts[LANES - many..].fill(0xff);
+        let last = (Lanes::of(&last), Lanes::of(&counts));
+        Literal { bytes: bytes.into(), head, tail, last }
     }
 
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Does `text` start with it?
@@ -172,31 +210,32 @@ impl Literal {
         if self.ends(text) { text.get(..front) } else { None }
     }
 
+    /// Does `text` end with it, whose last eight bytes, as a little-endian word, are at hand?
+    #[inline]
+    pub(super) fn ends_with_word(&self, text: &[u8], word: u64) -> bool {
+        (word ^ self.tail.0) & self.tail.1 == 0 && (self.bytes.len() <= 8 || self.ends_far(text))
+    }
+
     /// Does `text` end with it?
     #[inline]
     pub(super) fn ends(&self, text: &[u8]) -> bool {
         match text.last_chunk::<8>() {
-            Some(chunk) => {
-                (u64::from_le_bytes(*chunk) ^ self.tail.0) & self.tail.1 == 0
-                    && (self.bytes.len() <= 8 || self.ends_far(text))
-            }
+            Some(chunk) => self.ends_with_word(text, u64::from_le_bytes(*chunk)),
             None => self.bytes.is_empty() || text.ends_with(&self.bytes),
         }
     }
 
-    /// The same where it is longer than eight bytes, by words: a call costs more.
+    /// The same where it is longer than eight bytes: by its last sixteen and its first ones, which may be partly the same. A
+    /// call into the C library costs more.
     #[inline]
     fn ends_far(&self, text: &[u8]) -> bool {
         let Some(start) = text.len().checked_sub(self.bytes.len()) else { return false };
-        let (_, others) = text[start..].as_rchunks();
-        let (_, words) = self.bytes.as_rchunks();
-        let is_same = |(word, other): (&[u8; 8], &[u8; 8])| {
-            u64::from_le_bytes(*word) == u64::from_le_bytes(*other)
-        };
-        let head = text[start..]
-            .first_chunk()
-            .is_some_and(|head| u64::from_le_bytes(*head) == self.head.0);
-        head && words.iter().zip(others).all(is_same)
+        let Some(last) = text.last_chunk() else { return text.ends_with(&self.bytes) };
+        let mut differs = Lanes::of(last).xor(self.last.0).and(self.last.1);
+        if let (Some(first), Some(own)) = (text[start..].first_chunk(), self.bytes.first_chunk()) {
+            differs = differs.or(Lanes::of(first).xor(Lanes::of(own)));
+        }
+        differs.are_zero() && (self.bytes.len() <= 2 * LANES || text.ends_with(&self.bytes))
     }
 }
 
@@ -231,17 +270,20 @@ mod tests {
             let end = cut.min(text.len());
             let plain = text[..end].iter().rposition(|&other| other == byte);
             prop_assert_eq!(rfind(byte, &text, end), plain);
-            for least in [0, 0x20, 0x21, 0x80] {
-                let is_good = |at: &usize| {
-                    let value = &text[at + 1..end];
-                    least == 0 || !value.iter().any(|byte| *byte < least || *byte == b'"')
-                };
-                let is_quick = |at: &usize| {
-                    let words = (end - at).div_ceil(8);
-                    words <= TRIES && 8 * words <= end
-                };
-                let found = behind(byte, least, &text[..end]);
-                prop_assert_eq!(found, plain.filter(is_good).filter(is_quick));
+            if let Some(window) = text[..end].last_chunk::<LANES>() {
+                for least in [0, 0x20, 0x21, 0x7f] {
+                    let place = window.iter().rposition(|&other| other == byte);
+                    let is_good = |at: &usize| {
+                        let value = &window[at + 1..];
+                        least == 0 || !value.iter().any(|byte| *byte < least || *byte == b'"')
+                    };
+                    let is_plain = |at: &usize| window[at + 1..].iter().all(|byte| *byte == b'a');
+                    let found = Near::new(byte, least).find_back(window);
+                    // What comes too early is not the byte.
+                    let is_it = found.filter(|at| window[*at] == byte);
+                    prop_assert!(is_it.is_none() || found == place.filter(is_good), "{found:?}");
+                    prop_assert!(found == place || !place.filter(is_good).is_some_and(|at| is_plain(&at)));
+                }
             }
             let next = text[end..].iter().position(|&other| other == byte).map(|found| end + found);
             prop_assert_eq!(find(byte, &text, end), next);

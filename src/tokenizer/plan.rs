@@ -1,9 +1,9 @@
 //! Which values of a layout are read from which end, and how each is found: chosen once, for all lines.
 
-use super::back::{Back, Backward, FromRight, Usual};
+use super::back::{Back, Backward, FromRight};
 use super::digits::{self, Number};
 use super::layout::{Layout, Leg};
-use super::near::Literal;
+use super::near::{Literal, Near};
 use crate::log_format::variable::{Field, Shape};
 use memchr::memchr;
 
@@ -117,10 +117,9 @@ impl Plan {
             // Any one, where none is wanted.
             let field = legs[i].field.unwrap_or(Field::Group);
             Some(FromRight {
-                least,
+                near: least.map(|least| Near::new(byte, least)),
                 number,
                 is_number: number != digits::NONE,
-                usual: Usual::new(field, &number, before),
                 before: Literal::new(before),
                 field,
                 is_wanted: legs[i].field.is_some(),
@@ -147,7 +146,7 @@ impl Plan {
             is_all: forward.len() + backward.len() == legs.len(),
             overlap: literal_before(layout, legs.len() - right).len(),
             forward,
-            back: Back::new(legs.last().map_or(&[], |leg| &leg.literal), backward),
+            back: Back::new(legs.last().map_or(&[], |leg| &leg.literal), &backward),
         }
     }
 }

@@ -32,7 +32,7 @@ pub fn tokenize<'a>(layout: &Layout, line: &'a [u8]) -> Result<Tokens<'a>, Misma
             values.set(field, from, to);
         }
     }
-    Ok(Tokens { line, values })
+    Ok(Tokens { values, ..Tokens::new(line) })
 }
 
 /// Where the values of a line stand, in the order of the format's variables.

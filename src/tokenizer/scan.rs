@@ -5,173 +5,59 @@
 //! the right it reads values whose start is certain: between quotes, behind a tab, or of a grammar that can't hold the
 //! byte in front. What lies between and was not asked for is not looked at. Where a step fails it gives up, and the
 //! reference decides.
+//!
+//! Lines are read some at a time, and one step at a time for all of them: what the step needs stays in registers, and no
+//! line waits for where another's value ends.
 
-use super::Values;
-use super::layout::{Layout, Leg, find_seal as find_far_seal, is_escaped};
-use super::near::{self, Literal};
-use super::plan::{Forward, FromLeft, Plan};
-use super::shapes::longest;
-use crate::log_format::variable::Shape;
+use super::Tokens;
+use super::fields::{LONGEST, NOWHERE};
+use super::layout::Layout;
+use super::plan::Plan;
 
 impl Plan {
-    /// Sets the values of a line; none where the first try does not fit, and then some may be set.
-    #[inline]
-    pub(super) fn scan(&self, layout: &Layout, line: &[u8], values: &mut Values) -> Option<()> {
-        if self.hopeless || !self.lead.starts(line) {
-            return None;
+    /// Sets the values of some lines, at most 32, and gives the bits of those that fit at the first try. Of others some
+    /// values may be set.
+    pub(super) fn scan(&self, layout: &Layout, lines: &mut [Tokens<'_>]) -> u32 {
+        if self.hopeless {
+            return 0;
         }
-        let mut left = self.lead.len();
+        for line in &mut *lines {
+            let starts = self.lead.starts(line.line) && line.line.len() <= LONGEST;
+            line.start = if starts { self.lead.len() } else { NOWHERE };
+        }
+        self.back.scan(layout, lines);
         for (step, leg) in self.forward.iter().zip(&layout.legs) {
-            let (end, number) = forward_end(step, leg, line, left)?;
-            if let Some(field) = step.field {
-                values.place(field, left, end);
-                if let Some(number) = number {
-                    values.place_number(field, number);
-                    values.numbered |= 1 << field.index();
-                }
-            }
-            left = end + step.literal.len();
+            step.scan(leg, lines);
         }
-        let meets = if self.back.len() == 0 {
-            self.forward.len() < layout.legs.len() || left == line.len()
-        } else {
-            let right = self.back.scan(layout, line, values)?;
-            // The literal in front of these values stands behind the others.
-            if self.is_all { left == right + self.overlap } else { left <= right }
-        };
-        values.declare(self.present);
-        meets.then_some(())
-    }
-}
-
-#[inline]
-fn forward_end(step: &FromLeft, leg: &Leg, line: &[u8], at: usize) -> Option<(usize, Option<u64>)> {
-    let FromLeft { how, literal, .. } = step;
-    let mut number = None;
-    let end = match how {
-        Forward::Seal(seal) => {
-            if step.field.is_none() {
-                // Nobody asked for it, so it is most often long.
-                find_far_seal(*seal, line, at)?
-            } else {
-                let end = find_seal(*seal, line, at)?;
-                number = step.number_from(line, at, end);
-                end
-            }
+        let mut fit = 0;
+        for (at, line) in lines.iter_mut().enumerate() {
+            line.values.declare(self.present);
+            fit |= u32::from(self.meets(line)) << at;
         }
-        Forward::Byte(_) | Forward::Literal(_) | Forward::LineEnd => {
-            let end = match how {
-                Forward::Byte(byte) => near::find(*byte, line, at)?,
-                Forward::Literal(byte) => literal_from(*byte, literal, line, at)?,
-                _ => line.len().checked_sub(literal.len()).filter(|end| *end >= at)?,
-            };
-            if !is_text(leg, line, at, end) {
-                return None;
-            }
-            end
-        }
-        Forward::Number(shape, byte) => {
-            if let Some((number, length)) =
-                line.get(at..).and_then(|text| step.number.read_front(text))
-                && line.get(at + length) == Some(byte)
-                && !goes_on(*shape, line, at + length)
-            {
-                let end = at + length;
-                return literal.starts(&line[end..]).then_some((end, Some(number)));
-            }
-            let end;
-            (end, number) = step.number_far(line, at, *shape, *byte)?;
-            end
-        }
-        Forward::Address(byte) => {
-            let end = near::find(*byte, line, at)?;
-            let is_single = line[at] != b'[' && near::is_word(&line[at..end]);
-            let is_all = is_single && !goes_on(Shape::Addresses, line, end);
-            if is_all { end } else { longest(Shape::Addresses, line, at, Some(*byte))? }
-        }
-        Forward::Grammar(shape, stop) => longest(*shape, line, at, *stop)?,
-    };
-    literal.starts(&line[end..]).then_some((end, number))
-}
-
-/// May a list that could end here go on with another pass?
-#[inline]
-fn goes_on(shape: Shape, line: &[u8], end: usize) -> bool {
-    shape.is_list() && line[end] == b' ' && line.get(end + 1) == Some(&b':')
-}
-
-/// The next place of a literal that starts with this byte.
-#[inline]
-fn literal_from(byte: u8, literal: &Literal, line: &[u8], at: usize) -> Option<usize> {
-    let mut end = near::find(byte, line, at)?;
-    while !literal.starts(&line[end..]) {
-        end = near::find(byte, line, end + 1)?;
-    }
-    Some(end)
-}
-
-impl FromLeft {
-    /// The end of a list of numbers that is not read at once, and the number if it is only one.
-    #[inline(never)]
-    fn number_far(
-        &self,
-        line: &[u8],
-        at: usize,
-        shape: Shape,
-        byte: u8,
-    ) -> Option<(usize, Option<u64>)> {
-        let end = near::find(byte, line, at)?;
-        let number = self.number_from(line, at, end).filter(|_| !goes_on(shape, line, end));
-        let end = if number.is_some() { end } else { longest(shape, line, at, Some(byte))? };
-        Some((end, number))
+        fit
     }
 
-    /// The number that the value from `at` to `end` is.
+    /// Do the values from the left and those from the right leave a line that fits?
     #[inline]
-    fn number_from(&self, line: &[u8], at: usize, end: usize) -> Option<u64> {
-        let (number, start) = self.number.read_back(&line[..end]);
-        (start == at).then_some(number)
-    }
-}
-
-/// The next place of a sealing byte that is not escaped, see [`super::layout::find_seal`].
-#[inline]
-fn find_seal(seal: u8, line: &[u8], from: usize) -> Option<usize> {
-    let mut at = near::find(seal, line, from)?;
-    while seal == b'"' && is_escaped(line, from, at) {
-        at = near::find(seal, line, at + 1)?;
-    }
-    Some(at)
-}
-
-/// Can what stands here be the text of a value that nothing seals?
-#[inline]
-fn is_text(leg: &Leg, line: &[u8], at: usize, end: usize) -> bool {
-    let least = if leg.shape == Shape::Token { b' ' + 1 } else { b' ' };
-    near::is_plain(line, at, end, least) || is_odd_text(leg, line, at, end)
-}
-
-#[inline(never)]
-fn is_odd_text(leg: &Leg, line: &[u8], at: usize, end: usize) -> bool {
-    line.get(at..end).is_some_and(|text| leg.is_text(text))
-}
-
-#[inline]
-pub(super) fn is_whole(leg: &Leg, line: &[u8], start: usize, value: &[u8]) -> bool {
-    match leg.shape {
-        Shape::Text | Shape::Token => is_text(leg, line, start, start + value.len()),
-        shape => longest(shape, value, 0, None) == Some(value.len()),
+    fn meets(&self, line: &Tokens<'_>) -> bool {
+        let Tokens { line, start: left, end: right, .. } = line;
+        if self.back.is_empty() {
+            return *left <= line.len() && (!self.is_all || *left == line.len());
+        }
+        // The literal in front of the values from the right stands behind the others.
+        *right <= line.len()
+            && if self.is_all { *left == right + self.overlap } else { left <= right }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log_format::variable::{Field, shape_of};
-    use crate::log_format::{Piece, presets::ALL};
+    use crate::log_format::variable::{Field, Shape, shape_of};
+    use crate::log_format::{Escape, LogFormat, Piece, presets::ALL};
     use crate::record::attempt::attempts;
     use crate::record::number::{integer, integer_of, millis_of, millis_wide};
-    use crate::tokenizer::{Fields, Tokens, Wanted, reference};
+    use crate::tokenizer::{Fields, Tokenizer, Tokens, Wanted, reference};
     use proptest::prelude::*;
     use proptest::sample::Index;
 
@@ -209,6 +95,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_nobody_asked_for_leaves_the_group_alone() {
+        let text = r#""$a" "$b" "$c" "$upstream_status" "$http_x" "$http_y" "$upstream_addr""#;
+        let format = LogFormat::from_string("main", text, Escape::Default).unwrap();
+        let wanted = Wanted::new(&[Field::Addr, Field::UpstreamStatus]).with_group("http_y");
+        let line = br#""1" "2" "3" "200" "an x" "a y" "10.0.0.1:80""#;
+        let tokens = Tokenizer::new(&format, &wanted).tokenize(line).unwrap();
+        assert_eq!(tokens.get(Field::Group), Some(&b"a y"[..]));
+        assert_eq!(tokens.get(Field::UpstreamStatus), Some(&b"200"[..]));
+    }
+
     proptest! {
         #[test]
         fn what_it_reads_is_what_the_reference_reads(
@@ -231,9 +128,9 @@ mod tests {
                 line[at] = byte;
             }
             let layout = Layout::new(&format, &Wanted::new(&Field::ALL));
-            let mut values = Values::EMPTY;
-            let fast = Plan::new(&layout).scan(&layout, &line, &mut values);
-            let fast = fast.map(|()| Tokens { line: &line, values });
+            let mut tokens = Tokens::new(&line);
+            let fits = Plan::new(&layout).scan(&layout, std::slice::from_mut(&mut tokens));
+            let fast = (fits == 1).then_some(tokens);
             let slow = reference::tokenize(&layout, &line);
             if let (Some(fast), Ok(slow)) = (fast, slow) {
                 prop_assert_eq!(fast, slow, "{}: {}", preset.name, line.escape_ascii());

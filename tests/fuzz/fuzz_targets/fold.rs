@@ -25,6 +25,11 @@ fuzz_target!(|data: &[u8]| {
         let counts = whole.summary.lines;
         assert_eq!(counts.lines, filled);
         assert_eq!((counts.malformed, counts.matched), (bad, filled - bad));
+        let mut together = Fold::default();
+        let mut odd = 0;
+        let count = together.lines(recipe, lines.iter().copied(), |_, _, _| odd += 1);
+        assert_eq!((count, odd), (lines.len() as u64, bad));
+        assert_eq!(together.summary, whole.summary);
         let (mut a, mut b) = (Fold::default(), Fold::default());
         for (i, line) in lines.iter().enumerate() {
             let half = if i < lines.len() / 2 { &mut a } else { &mut b };
