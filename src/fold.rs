@@ -5,6 +5,7 @@ mod hosts;
 mod place;
 mod recipe;
 mod request;
+mod usual;
 
 use crate::log_format::variable::Field;
 use crate::record::Reject;
@@ -13,7 +14,7 @@ use crate::record::time::{Clock, msec};
 use crate::summary::pool::Recent;
 use crate::summary::{LineCounts, Summary};
 use crate::tokenizer::{Expected, Fields, Mismatch, Values};
-use counting::Counting;
+use counting::{Counting, Peers};
 use hosts::Hosts;
 pub use place::Place;
 use recipe::TIMES;
@@ -74,7 +75,13 @@ impl Reader {
         }
         let own = recipe.own(line);
         let result = match recipe.tokenizer.tokenize_into(own, &mut self.values) {
-            Ok(()) => self.remembered.fields(recipe, own, &Fields::new(own, &self.values), place),
+            Ok(()) => {
+                let fields = Fields::new(own, &self.values);
+                if recipe.is_usual && self.remembered.usual(recipe, &fields, place).is_some() {
+                    return Ok(());
+                }
+                self.remembered.fields(recipe, own, &fields, place)
+            }
             Err(mismatch) => Err(mismatch),
         };
         result.map_err(|mismatch| malformed(mismatch, line.len() - own.len(), place.malformed()))
@@ -82,7 +89,9 @@ impl Reader {
 }
 
 impl Remembered {
-    #[inline]
+    /// A line of a format or of a kind that is not the usual one. Not in place: there its values would take the registers of
+    /// those of the usual one.
+    #[inline(never)]
     fn fields(
         &mut self,
         recipe: &Recipe,
@@ -109,8 +118,8 @@ impl Remembered {
             let result = self.any(recipe, fields, ms, summary);
             return result.map_err(|reject| mismatch(reject, line_text));
         };
-        let mut counting = self.counting(recipe, fields, ms, summary);
-        counting.attempt(&attempt);
+        let (mut counting, mut peers) = self.counting(recipe, fields, ms, summary);
+        counting.attempt(peers.entry(&attempt), &attempt);
         counting.end(fields, 1);
         summary.bound_detail();
         Ok(())
@@ -127,8 +136,10 @@ impl Remembered {
         ms: Option<i64>,
         summary: &mut Summary,
     ) -> Result<(), Reject<'a>> {
-        let mut counting = self.counting(recipe, fields, ms, summary);
-        let count = slowly(fields, &mut |attempt| counting.attempt(&attempt))?;
+        let (mut counting, mut peers) = self.counting(recipe, fields, ms, summary);
+        let count = slowly(fields, &mut |attempt| {
+            counting.attempt(peers.entry(&attempt), &attempt);
+        })?;
         counting.end(fields, count);
         summary.bound_detail();
         Ok(())
@@ -142,7 +153,7 @@ impl Remembered {
         fields: &Fields<'a>,
         ms: Option<i64>,
         summary: &'a mut Summary,
-    ) -> Counting<'a> {
+    ) -> (Counting<'a>, Peers<'a>) {
         let is_asked = recipe.serials || recipe.pools || recipe.workers;
         let request = if is_asked { request(fields, ms) } else { None };
         let line = recipe.workers.then(|| request.or_else(|| line_alone(fields, ms))).flatten();
@@ -152,9 +163,9 @@ impl Remembered {
         let Summary { lines, span, peers, serials, workers, bursts, begun, refusals, .. } = summary;
         let seen = request.filter(|_| recipe.serials).and_then(|request| request.seen(fields));
         let gap = request.filter(|_| recipe.pools).map(|request| request.gap(fields));
-        Counting {
-            by: &recipe.choice.by,
-            name: group_name(&recipe.choice, fields),
+        let peers =
+            Peers { by: &recipe.choice.by, name: group_name(&recipe.choice, fields), all: peers };
+        let counting = Counting {
             ms,
             start: request.map(|request| request.start),
             is_detailed,
@@ -164,9 +175,9 @@ impl Remembered {
             living: line.zip(worker).and_then(|(line, worker)| Living::of(workers, worker, line)),
             lines,
             span,
-            peers,
             over_time: (bursts, begun, refusals),
-        }
+        };
+        (counting, peers)
     }
 
     /// A line whose request began in a span that is left out: only its client's number is kept.
@@ -233,7 +244,7 @@ fn mismatch(reject: Reject<'_>, line: &[u8]) -> Mismatch {
 #[expect(clippy::inline_always, reason = "once a line, as in `counting`")]
 fn group_name<'a>(choice: &Choice, fields: &Fields<'a>) -> Option<&'a [u8]> {
     let value = match choice.by {
-        By::Upstream => fields.get(Field::UpstreamName).filter(|name| !matches!(*name, b"" | b"-")),
+        By::Upstream => upstream(fields),
         By::Peer => None,
         By::Variable(_) => Some(fields.get(Field::Group).unwrap_or(b"-")),
     }?;
@@ -242,6 +253,13 @@ fn group_name<'a>(choice: &Choice, fields: &Fields<'a>) -> Option<&'a [u8]> {
     pattern.captures(value, &mut found);
     let span = found.get_group(1).or_else(|| found.get_group(0));
     Some(span.map_or(&b"(other)"[..], |span| &value[span.range()]))
+}
+
+/// The name of the upstream, if it is wanted and known.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "once a line, as in `counting`")]
+fn upstream<'a>(fields: &Fields<'a>) -> Option<&'a [u8]> {
+    fields.get(Field::UpstreamName).filter(|name| !matches!(*name, b"" | b"-"))
 }
 
 #[cfg(test)]
