@@ -9,7 +9,7 @@ mod usual;
 
 use crate::log_format::variable::Field;
 use crate::record::Reject;
-use crate::record::attempt::{attempts, of_numbers, slowly};
+use crate::record::attempt::{Attempt, attempts, of_numbers, slowly};
 use crate::record::time::{Clock, msec};
 use crate::summary::pool::Recent;
 use crate::summary::{LineCounts, Summary};
@@ -118,9 +118,12 @@ impl Remembered {
             let result = self.any(recipe, fields, ms, summary);
             return result.map_err(|reject| mismatch(reject, line_text));
         };
-        let (mut counting, mut peers) = self.counting(recipe, fields, ms, summary);
-        counting.attempt(peers.entry(&attempt), &attempt);
-        counting.end(fields, 1);
+        // Two ways: where nothing is told of requests, nothing that is made of them need be asked for.
+        if recipe.is_asked() {
+            one(self.counting(recipe, fields, ms, summary), fields, &attempt);
+        } else {
+            one(unrelated(recipe, fields, ms, summary), fields, &attempt);
+        }
         summary.bound_detail();
         Ok(())
     }
@@ -154,8 +157,7 @@ impl Remembered {
         ms: Option<i64>,
         summary: &'a mut Summary,
     ) -> (Counting<'a>, Peers<'a>) {
-        let is_asked = recipe.serials || recipe.pools || recipe.workers;
-        let request = if is_asked { request(fields, ms) } else { None };
+        let request = if recipe.is_asked() { request(fields, ms) } else { None };
         let line = recipe.workers.then(|| request.or_else(|| line_alone(fields, ms))).flatten();
         let log = self.hosts.log_of(recipe, fields);
         let worker = request.or(line).map(|request| self.known.of(log, request.pid));
@@ -224,6 +226,45 @@ impl Remembered {
             None => Err(Reject { value: text, expected: "a time" }),
         }
     }
+}
+
+/// What is known of a line of a format that tells nothing of requests.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as `counting`")]
+fn unrelated<'a>(
+    recipe: &'a Recipe,
+    fields: &Fields<'a>,
+    ms: Option<i64>,
+    summary: &'a mut Summary,
+) -> (Counting<'a>, Peers<'a>) {
+    let is_detailed = summary.is_detailed();
+    let Summary { lines, span, peers, bursts, begun, refusals, .. } = summary;
+    let name = group_name(&recipe.choice, fields);
+    let counting = Counting {
+        ms,
+        start: None,
+        is_detailed,
+        counter: None,
+        seen: None,
+        flying: None,
+        living: None,
+        lines,
+        span,
+        over_time: (bursts, begun, refusals),
+    };
+    (counting, Peers { by: &recipe.choice.by, name, all: peers })
+}
+
+/// Takes in a line with one attempt.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as `counting`")]
+fn one<'a>(
+    (mut counting, mut peers): (Counting<'a>, Peers<'a>),
+    fields: &Fields<'a>,
+    attempt: &Attempt<'a>,
+) {
+    counting.attempt(peers.entry(attempt), attempt);
+    counting.end(fields, 1);
 }
 
 #[cold]

@@ -148,6 +148,12 @@ impl Recipe {
         self
     }
 
+    /// Is anything asked of requests?
+    #[inline]
+    pub(super) fn is_asked(&self) -> bool {
+        self.serials || self.pools || self.workers
+    }
+
     /// Did the request begin in a span that is left out?
     #[inline]
     pub(super) fn is_excluded(&self, fields: &Fields<'_>, ms: Option<i64>) -> bool {
