@@ -5,15 +5,16 @@ mod hosts;
 mod place;
 mod recipe;
 mod request;
+mod usual;
 
 use crate::log_format::variable::Field;
 use crate::record::Reject;
-use crate::record::attempt::{attempts, of_numbers, slowly};
+use crate::record::attempt::{Attempt, attempts, of_numbers, slowly};
 use crate::record::time::{Clock, msec};
 use crate::summary::pool::Recent;
 use crate::summary::{LineCounts, Summary};
 use crate::tokenizer::{BATCH, Expected, Fields, Mismatch, Tokens};
-use counting::Counting;
+use counting::{Counting, Peers};
 use hosts::Hosts;
 pub use place::Place;
 use recipe::TIMES;
@@ -138,8 +139,17 @@ impl Reader {
             } else {
                 Ok(())
             };
-            let result =
-                fits.and_then(|()| self.remembered.fields(recipe, own, &tokens.fields(), place));
+            let fields = tokens.fields();
+            let result = match fits {
+                Ok(())
+                    if recipe.is_usual
+                        && self.remembered.usual(recipe, &fields, place).is_some() =>
+                {
+                    Ok(())
+                }
+                Ok(()) => self.remembered.fields(recipe, own, &fields, place),
+                Err(mismatch) => Err(mismatch),
+            };
             if let Err(mismatch) = result {
                 odd(at, malformed(mismatch, line.len() - own.len(), place.malformed()));
             }
@@ -148,7 +158,9 @@ impl Reader {
 }
 
 impl Remembered {
-    #[inline]
+    /// A line of a format or of a kind that is not the usual one. Not in place: there its values would take the registers of
+    /// those of the usual one.
+    #[inline(never)]
     fn fields(
         &mut self,
         recipe: &Recipe,
@@ -175,9 +187,12 @@ impl Remembered {
             let result = self.any(recipe, fields, ms, summary);
             return result.map_err(|reject| mismatch(reject, line_text));
         };
-        let mut counting = self.counting(recipe, fields, ms, summary);
-        counting.attempt(&attempt);
-        counting.end(fields, 1);
+        // Two ways: where nothing is told of requests, nothing that is made of them need be asked for.
+        if recipe.is_asked() {
+            one(self.counting(recipe, fields, ms, summary), fields, &attempt);
+        } else {
+            one(unrelated(recipe, fields, ms, summary), fields, &attempt);
+        }
         summary.bound_detail();
         Ok(())
     }
@@ -193,8 +208,10 @@ impl Remembered {
         ms: Option<i64>,
         summary: &mut Summary,
     ) -> Result<(), Reject<'a>> {
-        let mut counting = self.counting(recipe, fields, ms, summary);
-        let count = slowly(fields, &mut |attempt| counting.attempt(&attempt))?;
+        let (mut counting, mut peers) = self.counting(recipe, fields, ms, summary);
+        let count = slowly(fields, &mut |attempt| {
+            counting.attempt(peers.entry(&attempt), &attempt);
+        })?;
         counting.end(fields, count);
         summary.bound_detail();
         Ok(())
@@ -208,9 +225,8 @@ impl Remembered {
         fields: &Fields<'a>,
         ms: Option<i64>,
         summary: &'a mut Summary,
-    ) -> Counting<'a> {
-        let is_asked = recipe.serials || recipe.pools || recipe.workers;
-        let request = if is_asked { request(fields, ms) } else { None };
+    ) -> (Counting<'a>, Peers<'a>) {
+        let request = if recipe.is_asked() { request(fields, ms) } else { None };
         let line = recipe.workers.then(|| request.or_else(|| line_alone(fields, ms))).flatten();
         let log = self.hosts.log_of(recipe, fields);
         let worker = request.or(line).map(|request| self.known.of(log, request.pid));
@@ -218,9 +234,9 @@ impl Remembered {
         let Summary { lines, span, peers, serials, workers, bursts, begun, refusals, .. } = summary;
         let seen = request.filter(|_| recipe.serials).and_then(|request| request.seen(fields));
         let gap = request.filter(|_| recipe.pools).map(|request| request.gap(fields));
-        Counting {
-            by: &recipe.choice.by,
-            name: group_name(&recipe.choice, fields),
+        let peers =
+            Peers { by: &recipe.choice.by, name: group_name(&recipe.choice, fields), all: peers };
+        let counting = Counting {
             ms,
             start: request.map(|request| request.start),
             is_detailed,
@@ -230,9 +246,9 @@ impl Remembered {
             living: line.zip(worker).and_then(|(line, worker)| Living::of(workers, worker, line)),
             lines,
             span,
-            peers,
             over_time: (bursts, begun, refusals),
-        }
+        };
+        (counting, peers)
     }
 
     /// A line whose request began in a span that is left out: only its client's number is kept.
@@ -281,6 +297,45 @@ impl Remembered {
     }
 }
 
+/// What is known of a line of a format that tells nothing of requests.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as `counting`")]
+fn unrelated<'a>(
+    recipe: &'a Recipe,
+    fields: &Fields<'a>,
+    ms: Option<i64>,
+    summary: &'a mut Summary,
+) -> (Counting<'a>, Peers<'a>) {
+    let is_detailed = summary.is_detailed();
+    let Summary { lines, span, peers, bursts, begun, refusals, .. } = summary;
+    let name = group_name(&recipe.choice, fields);
+    let counting = Counting {
+        ms,
+        start: None,
+        is_detailed,
+        counter: None,
+        seen: None,
+        flying: None,
+        living: None,
+        lines,
+        span,
+        over_time: (bursts, begun, refusals),
+    };
+    (counting, Peers { by: &recipe.choice.by, name, all: peers })
+}
+
+/// Takes in a line with one attempt.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as `counting`")]
+fn one<'a>(
+    (mut counting, mut peers): (Counting<'a>, Peers<'a>),
+    fields: &Fields<'a>,
+    attempt: &Attempt<'a>,
+) {
+    counting.attempt(peers.entry(attempt), attempt);
+    counting.end(fields, 1);
+}
+
 #[cold]
 fn malformed(mut mismatch: Mismatch, prefix: usize, lines: &mut LineCounts) -> Mismatch {
     lines.lines += 1;
@@ -299,7 +354,7 @@ fn mismatch(reject: Reject<'_>, line: &[u8]) -> Mismatch {
 #[expect(clippy::inline_always, reason = "once a line, as in `counting`")]
 fn group_name<'a>(choice: &Choice, fields: &Fields<'a>) -> Option<&'a [u8]> {
     let value = match choice.by {
-        By::Upstream => fields.get(Field::UpstreamName).filter(|name| !matches!(*name, b"" | b"-")),
+        By::Upstream => upstream(fields),
         By::Peer => None,
         By::Variable(_) => Some(fields.get(Field::Group).unwrap_or(b"-")),
     }?;
@@ -308,6 +363,13 @@ fn group_name<'a>(choice: &Choice, fields: &Fields<'a>) -> Option<&'a [u8]> {
     pattern.captures(value, &mut found);
     let span = found.get_group(1).or_else(|| found.get_group(0));
     Some(span.map_or(&b"(other)"[..], |span| &value[span.range()]))
+}
+
+/// The name of the upstream, if it is wanted and known.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "once a line, as in `counting`")]
+fn upstream<'a>(fields: &Fields<'a>) -> Option<&'a [u8]> {
+    fields.get(Field::UpstreamName).filter(|name| !matches!(*name, b"" | b"-"))
 }
 
 #[cfg(test)]

@@ -220,7 +220,7 @@ proptest! {
         seeds in prop::collection::vec((any::<u64>(), any_edits(), any::<bool>()), 1..20),
         more in prop::collection::vec((any::<u64>(), any_edits(), any::<bool>()), 0..20),
     ) {
-        let line = |(seed, edits, is_good): &(u64, _, bool)| {
+        let line = |(seed, edits, is_good): &(u64, Vec<Edit>, bool)| {
             let (line, _) = lines::line(&format, &mut Rng::new(*seed));
             if *is_good { line } else { edited(line, edits) }
         };

@@ -13,9 +13,6 @@ use crate::tokenizer::Fields;
 
 /// What is known of a line but for its attempts, and where they are counted.
 pub(super) struct Counting<'a> {
-    pub(super) by: &'a By,
-    /// The name of the group that its attempts belong to.
-    pub(super) name: Option<&'a [u8]>,
     /// When it was written.
     pub(super) ms: Option<i64>,
     /// When its next attempt began at the earliest, where its request is known.
@@ -26,7 +23,6 @@ pub(super) struct Counting<'a> {
     pub(super) flying: Option<(i64, &'a Worker)>,
     pub(super) lines: &'a mut LineCounts,
     pub(super) span: &'a mut Span,
-    pub(super) peers: &'a mut Keys<PeerSummary>,
     pub(super) counter: Option<&'a mut Counter>,
     pub(super) living: Option<Living<'a>>,
     pub(super) over_time: (&'a mut Bursts, &'a mut Begun, &'a mut Refusals),
@@ -35,8 +31,7 @@ pub(super) struct Counting<'a> {
 impl Counting<'_> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as that which makes it")]
-    pub(super) fn attempt(&mut self, attempt: &Attempt<'_>) {
-        let peer = self.peers.entry(key(self.by, self.name, attempt));
+    pub(super) fn attempt(&mut self, peer: &mut PeerSummary, attempt: &Attempt<'_>) {
         peer.record(attempt, self.ms);
         if self.is_detailed {
             peer.record_sent(attempt);
@@ -87,15 +82,26 @@ impl Counting<'_> {
     }
 }
 
-/// Where an attempt is counted. `$proxy_host` names the upstream of the last pass only; with no live upstream the
-/// address itself is the upstream's name.
-#[inline]
-fn key<'a>(by: &By, name: Option<&'a [u8]>, attempt: &Attempt<'a>) -> Key<'a> {
-    let group = match by {
-        By::Upstream if attempt.last_pass && name.is_some() => name,
-        By::Upstream if attempt.outcome == Outcome::NoLive => Some(attempt.addr),
-        By::Upstream => None,
-        By::Peer | By::Variable(_) => name,
-    };
-    Key { group, peer: attempt.addr }
+/// Where a line's attempts are counted.
+pub(super) struct Peers<'a> {
+    pub(super) by: &'a By,
+    /// The name of the group that they belong to.
+    pub(super) name: Option<&'a [u8]>,
+    pub(super) all: &'a mut Keys<PeerSummary>,
+}
+
+impl Peers<'_> {
+    /// That of an attempt. `$proxy_host` names the upstream of the last pass only; with no live upstream the address
+    /// itself is the upstream's name.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as that which makes it")]
+    pub(super) fn entry(&mut self, attempt: &Attempt<'_>) -> &mut PeerSummary {
+        let group = match self.by {
+            By::Upstream if attempt.last_pass && self.name.is_some() => self.name,
+            By::Upstream if attempt.outcome == Outcome::NoLive => Some(attempt.addr),
+            By::Upstream => None,
+            By::Peer | By::Variable(_) => self.name,
+        };
+        self.all.entry(Key { group, peer: attempt.addr })
+    }
 }

@@ -55,6 +55,8 @@ pub struct Recipe {
     pub(super) serials: bool,
     pub(super) pools: bool,
     pub(super) workers: bool,
+    /// All of that is kept, and groups are called what the log calls them.
+    pub(super) is_usual: bool,
 }
 
 /// Times of a line, the most exact one first.
@@ -112,7 +114,9 @@ impl Recipe {
         let workers = format.logs("pid");
         // nginx's own host, and no word of a client's (`ngx_http_variable_hostname`).
         let by_host = matches!(&choice.by, By::Variable(name) if name == "hostname");
-        Recipe { tokenizer, prefix, choice, log: log.into(), by_host, serials, pools, workers }
+        let is_usual = serials && pools && workers && choice.group.is_none();
+        let log = log.into();
+        Recipe { tokenizer, prefix, choice, log, by_host, serials, pools, workers, is_usual }
     }
 
     /// The same for a format that was detected.
@@ -121,6 +125,7 @@ impl Recipe {
     }
 
     /// A line without what log shippers put in front.
+    #[inline]
     pub fn own<'a>(&self, line: &'a [u8]) -> &'a [u8] {
         self.prefix.as_ref().map_or(line, |prefix| prefix.strip(line))
     }
@@ -139,8 +144,14 @@ impl Recipe {
     #[must_use]
     pub fn without(mut self, spans: &Arc<[(i64, i64)]>) -> Self {
         self.choice.excluded = Arc::clone(spans);
-        (self.pools, self.workers) = (false, false);
+        (self.pools, self.workers, self.is_usual) = (false, false, false);
         self
+    }
+
+    /// Is anything asked of requests?
+    #[inline]
+    pub(super) fn is_asked(&self) -> bool {
+        self.serials || self.pools || self.workers
     }
 
     /// Did the request begin in a span that is left out?

@@ -26,13 +26,13 @@ pub(super) struct Request {
 }
 
 /// The worker. No process has the largest number: without it workers' hashes are one-to-one, see [`Worker::new`].
-#[inline]
+#[inline(always)]
 fn pid(fields: &Fields<'_>) -> Option<u64> {
     integer_of(fields, Field::Pid).filter(|pid| *pid != u64::MAX)
 }
 
 /// None where the line lacks a time.
-#[inline]
+#[inline(always)]
 pub(super) fn request(fields: &Fields<'_>, ms: Option<i64>) -> Option<Request> {
     let end = ms?;
     let start = end - i64::from(millis_of(fields, Field::RequestTime)?);
@@ -64,7 +64,7 @@ impl Request {
 
     /// Milliseconds of the request that its attempts do not explain: reading its body, sending the response. So much
     /// later than the sum of those before it may an attempt have begun. Below 0 the clocks disagree.
-    #[inline]
+    #[inline(always)]
     pub(super) fn gap(self, fields: &Fields<'_>) -> i64 {
         let attempts_ms = if let Some(ms) = millis_of(fields, Field::ResponseTime) {
             i64::from(ms)
@@ -84,7 +84,7 @@ pub(super) struct Living<'a> {
 }
 
 impl<'a> Living<'a> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(workers: &'a mut Workers, worker: &Worker, line: Request) -> Option<Self> {
         // A line may lack the key of a JSON format.
         line.pid?;
@@ -142,7 +142,7 @@ pub(super) fn over_time(
 }
 
 /// The time that an attempt spent on a connection, if it got one; `gap` is its request's.
-#[inline]
+#[inline(always)]
 pub(super) fn flight(attempt: &Attempt<'_>, earliest_start: i64, gap: i64) -> Option<Flight> {
     let new = match attempt.outcome {
         Outcome::New => true,

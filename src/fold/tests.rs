@@ -100,3 +100,48 @@ fn workers_of_hosts_are_told_apart_by_hostname() {
         assert_eq!(folded(&format, choice, &lines).serials.sorted().len(), workers, "{by}");
     }
 }
+
+#[test]
+fn the_usual_way_counts_what_the_long_one_does() {
+    let text = "$msec $request_time $pid $connection $connection_requests \"$proxy_host\" \"$upstream_addr\" \
+                \"$upstream_connect_time\" \"$upstream_header_time\" \"$upstream_response_time\" \
+                \"$upstream_status\" \"$upstream_bytes_sent\"";
+    let format = LogFormat::from_string("main", text, Escape::Default).unwrap();
+    let usual = Recipe::new(&format, None, Choice::default(), "access.log");
+    assert!(usual.is_usual);
+    let mut long = usual.clone();
+    long.is_usual = false;
+    let peers = ["10.0.0.1:80", "unix:/run/application.sock", "app", "a b", "-", "a:1, b:2"];
+    let lists = |nth: usize, value: &str| {
+        let two = format!("{value}, {value}");
+        if peers[nth % 6].contains(", ") { two } else { value.to_owned() }
+    };
+    let line = |nth: usize| {
+        let at = |all: &[&'static str], step: usize| all[nth / step % all.len()];
+        let connect = lists(nth, at(&["0.000", "0.000", "0.003", "-"], 5));
+        let time = lists(nth, at(&["0.020", "0.300", "-"], 7));
+        let status = lists(nth, at(&["200", "101", "502"], 11));
+        format!(
+            "{}.{:03} 0.{:03} {} {} {} \"{}\" \"{}\" \"{connect}\" \"{time}\" \"{time}\" \"{status}\" \"{}\"",
+            1000 + nth / 40,
+            nth * 25 % 1000,
+            nth % 350,
+            at(&["7", "8", "-", "18446744073709551615"], 3),
+            nth * 7 % 500,
+            nth % 4,
+            at(&["shop", "a_name_of_many_letters", "-", ""], 13),
+            peers[nth % 6],
+            lists(nth, at(&["300", "4096"], 2)),
+        )
+    };
+    let mut folds = [Fold::default(), Fold::default()];
+    for nth in 0..20_000 {
+        let line = line(nth);
+        let results = [&usual, &long].into_iter().zip(&mut folds);
+        let results: Vec<_> = results.map(|(how, fold)| fold.line(how, line.as_bytes())).collect();
+        assert_eq!(results[0], results[1], "{line}");
+    }
+    let [usual, long] = folds;
+    assert_eq!(usual.summary, long.summary);
+    assert_eq!(usual.summary.lines.malformed, 0);
+}

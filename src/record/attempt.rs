@@ -4,6 +4,11 @@
 //! number of slots and the same separators: `, ` between the tries of one pass, ` : ` between passes (X-Accel-Redirect,
 //! `error_page` to a proxied location). A pass that ends before it has an address leaves an empty slot.
 
+#![expect(
+    clippy::inline_always,
+    reason = "several times a line: a call for each would be felt, and hide what is certain of the usual line"
+)]
+
 use super::Reject;
 use super::number::{integer, millis};
 use crate::log_format::variable::Field;
@@ -104,15 +109,33 @@ pub fn slowly<'a>(
 /// for other lines, which [`slowly`] reads. Always inlined: else what it gives goes through memory.
 #[inline(always)]
 pub fn of_numbers<'a>(fields: &Fields<'a>) -> Option<Attempt<'a>> {
+    // First of all, as it tells most of the other lines apart, and all of some formats.
+    if !are_numbers(fields) {
+        return None;
+    }
+    let addr = match fields.get(Field::Addr) {
+        Some(addr) if addr.len() > 1 && !holds(addr, b' ') => addr,
+        // Not logged: then a connect time tells that there was one.
+        None if fields.number(Field::ConnectTime).is_some() => b"",
+        _ => return None,
+    };
+    at(fields, addr)
+}
+
+/// Is each list a single number, as far as it is logged, but for the first one?
+#[inline]
+pub fn are_numbers(fields: &Fields<'_>) -> bool {
     const NUMBERS: Wanted = {
         let [_, numbers @ ..] = &LISTS;
         Wanted::new(numbers)
     };
-    // First of all, as it tells most of the other lines apart, and all of some formats.
-    if !fields.are_numbers(&NUMBERS) {
-        return None;
-    }
-    let addr = fields.get(Field::Addr).filter(|addr| addr.len() > 1 && !holds(addr, b' '))?;
+    fields.are_numbers(&NUMBERS)
+}
+
+/// The attempt at this peer, whose address is all of its list, where those of the others are numbers; none where that
+/// does not tell what became of it.
+#[inline(always)]
+pub fn at<'a>(fields: &Fields<'a>, addr: &'a [u8]) -> Option<Attempt<'a>> {
     let time = |field| fields.number(field).map(|ms| u32::try_from(ms).unwrap_or(u32::MAX));
     let connect = time(Field::ConnectTime);
     let bytes_sent = fields.number(Field::BytesSent);
@@ -121,7 +144,8 @@ pub fn of_numbers<'a>(fields: &Fields<'a>) -> Option<Attempt<'a>> {
     if !is_told {
         return None;
     }
-    let is_upgraded = fields.get(Field::UpstreamStatus) == Some(&b"101"[..]);
+    let status = fields.number(Field::UpstreamStatus);
+    let is_upgraded = status == Some(101) && fields.get(Field::UpstreamStatus) == Some(b"101");
     Some(Attempt {
         addr,
         last_pass: true,
@@ -275,8 +299,7 @@ fn attempt<'a>(slots: &Slots<'a>, last_pass: bool) -> Result<Attempt<'a>, Reject
 /// Is it a peer's address, and not an upstream's name? nginx logs `ip:port`, `[ip6]:port` or `unix:path`
 /// (`ngx_sock_ntop`); with no live upstream it logs the upstream's name. An empty one was not logged.
 pub fn is_address(addr: &[u8]) -> bool {
-    let port = addr.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    if port > 0 && addr[..addr.len() - port].ends_with(b":") && is_word(addr) {
+    if ends_with_port(addr) && is_word(addr) {
         return true;
     }
     let is_word = addr.iter().all(|byte| *byte > b' ' && *byte != b'"');
@@ -288,6 +311,19 @@ pub fn is_address(addr: &[u8]) -> bool {
             && addr.iter().rposition(|&byte| byte == b':').is_some_and(|colon| {
                 colon + 1 < addr.len() && addr[colon + 1..].iter().all(u8::is_ascii_digit)
             })
+}
+
+/// Are the last bytes a colon and digits? Asked of each line where no connect times are logged, so at once of eight bytes;
+/// false also where these do not tell.
+#[inline]
+fn ends_with_port(addr: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    let Some(last) = addr.last_chunk::<8>() else { return false };
+    let last = u64::from_be_bytes(*last);
+    // The highest bit of each byte that is no digit, and perhaps of some in front of the last of these.
+    let others = (last.wrapping_sub(ONES * 0x30) | last.wrapping_add(ONES * 0x46)) & ONES << 7;
+    let digits = others.trailing_zeros() & !7;
+    (8..64).contains(&digits) && last >> digits & 0xff == u64::from(b':')
 }
 
 #[cfg(test)]

@@ -1,16 +1,21 @@
 //! Numbers as nginx prints them: integers, and seconds with three digits behind the dot. No floating point.
 
+#![expect(
+    clippy::inline_always,
+    reason = "several times a line: a call for each would be felt, and hide what is certain of the usual line"
+)]
+
 use crate::log_format::variable::Field;
 use crate::tokenizer::{Fields, eight_digits};
 
 /// The value of a field that is one whole number.
-#[inline]
+#[inline(always)]
 pub fn integer_of(fields: &Fields<'_>, field: Field) -> Option<u64> {
     fields.number(field).or_else(|| integer(fields.get(field)?))
 }
 
 /// The value of a field that is one time, in milliseconds.
-#[inline]
+#[inline(always)]
 pub fn millis_of(fields: &Fields<'_>, field: Field) -> Option<u32> {
     match fields.number(field) {
         Some(number) => Some(u32::try_from(number).unwrap_or(u32::MAX)),

@@ -80,11 +80,16 @@ impl Merge for Refused {
 #[inline]
 pub fn peer_bit(addr: &[u8]) -> u64 {
     let mut hash = 0x9e37_79b9_7f4a_7c15_u64;
-    for part in addr.chunks(8) {
-        let mut word = [0; 8];
-        word[..part.len()].copy_from_slice(part);
-        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let mut mix = |word: u64| {
+        hash = (hash ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd);
         hash ^= hash >> 32;
+    };
+    let (words, rest) = addr.as_chunks();
+    for word in words {
+        mix(u64::from_le_bytes(*word));
+    }
+    if !rest.is_empty() {
+        mix(rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)));
     }
     1 << (hash.wrapping_mul(0xc4ce_b9fe_1a85_ec53) >> 58)
 }

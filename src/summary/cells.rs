@@ -1,5 +1,10 @@
 //! Values over time in cells of equal width, as fine as fits and coarser by powers of two where it does not.
 
+#![expect(
+    clippy::inline_always,
+    reason = "several times a line, from several places: 7 % of the time of a report, as measured"
+)]
+
 use super::Merge;
 use super::codec::{ascends, by_distance, is_time, to_indices};
 use serde::{Deserialize, Serialize, Serializer};
@@ -49,7 +54,7 @@ fn none<S: Serializer>(_: &i64, serializer: S) -> Result<S::Ok, S::Error> {
 }
 
 /// Whole units since the epoch.
-#[inline]
+#[inline(always)]
 fn units<const UNIT_MS: i64>(ms: i64) -> i64 {
     // What is not negative, as nearly all times, takes less to divide.
     match u64::try_from(ms) {
@@ -81,7 +86,7 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> TryFrom<Stored<V>>
         }
         let mut cells = Cells { scale, filled, ahead: 0 };
         if let Some((index, cell)) = last {
-            cells.add(index, cell);
+            cells.cell(index).merge(cell);
         }
         Ok(cells)
     }
@@ -89,33 +94,60 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> TryFrom<Stored<V>>
 
 impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, MAX> {
     /// Adds to the cell that `ms` (since the epoch) lies in.
-    #[inline]
+    #[inline(always)]
     pub fn record(&mut self, ms: i64, what: V) {
-        let index = units::<UNIT_MS>(ms) >> self.scale;
-        let guess = usize::try_from(index.wrapping_sub(self.ahead).cast_unsigned());
-        match self.filled.get_mut(guess.unwrap_or(usize::MAX)) {
-            Some((own, cell)) if *own == index => cell.merge(what),
-            _ => self.add(index, what),
-        }
+        // Only then, so that what is added need not be passed on, and takes no room but a few registers.
+        self.at(ms).merge(what);
     }
 
-    /// Adds to the cell of an index.
+    /// The cell that `ms` lies in, for something to be added.
+    #[inline(always)]
+    fn at(&mut self, ms: i64) -> &mut V {
+        let index = units::<UNIT_MS>(ms) >> self.scale;
+        let guess = usize::try_from(index.wrapping_sub(self.ahead).cast_unsigned());
+        let guess = guess.unwrap_or(usize::MAX);
+        if self.filled.get(guess).is_some_and(|(own, _)| *own == index) {
+            return &mut self.filled[guess].1;
+        }
+        self.cell(index)
+    }
+
+    /// The cell of an index, for something to be added.
     #[inline(never)]
-    fn add(&mut self, index: i64, what: V) {
-        let at = self.place(index);
-        if self.filled.len() == MAX {
-            // One more, and not twice the room, before they are made fewer.
-            self.filled.reserve_exact(1);
+    fn cell(&mut self, index: i64) -> &mut V {
+        // Most often a new one behind all others.
+        let at = self.filled.len();
+        if at == MAX || self.filled.last().is_some_and(|(newest, _)| *newest >= index) {
+            return self.cell_amid(index);
         }
         self.ahead = index.wrapping_sub_unsigned(at as u64);
-        match self.filled.get_mut(at) {
-            None => self.filled.push((index, what)),
-            Some((own, cell)) if *own == index => return cell.merge(what),
-            Some(_) => self.filled.insert(at, (index, what)),
+        self.filled.push((index, V::default()));
+        &mut self.filled[at].1
+    }
+
+    #[inline(never)]
+    fn cell_amid(&mut self, index: i64) -> &mut V {
+        let mut at = self.place(index);
+        if self.filled.get(at).is_none_or(|(own, _)| *own != index) {
+            if self.filled.len() < MAX {
+                self.filled.insert(at, (index, V::default()));
+            } else {
+                at = self.fit_in(at, index);
+            }
         }
-        if self.filled.len() > MAX {
-            self.fit();
-        }
+        self.ahead = self.filled[at].0.wrapping_sub_unsigned(at as u64);
+        &mut self.filled[at].1
+    }
+
+    /// Where the cell of an index is once the cells, one too many with it, were made fewer.
+    #[cold]
+    fn fit_in(&mut self, at: usize, index: i64) -> usize {
+        // One more, and not twice the room.
+        self.filled.reserve_exact(1);
+        self.filled.insert(at, (index, V::default()));
+        let scale = self.scale;
+        self.fit();
+        self.place(index >> (self.scale - scale))
     }
 
     /// Where a cell is, or is to be inserted. Lines come nearly in order, so it is at the end or close to it.
@@ -269,104 +301,4 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Merge for Cells<V, 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[derive(Debug, Clone, Default, PartialEq)]
-    struct Count(u64);
-
-    impl Merge for Count {
-        fn merge(&mut self, other: Self) {
-            self.0 += other.0;
-        }
-    }
-
-    type Seconds = Cells<Count, 1000, 64>;
-
-    fn of(seconds: &[i64]) -> Seconds {
-        let mut cells = Seconds::default();
-        for second in seconds {
-            cells.record(second * 1000 + 999, Count(1));
-        }
-        cells
-    }
-
-    #[test]
-    fn it_coarsens_only_when_it_must() {
-        assert_eq!(of(&(0..64).collect::<Vec<_>>()).cells().0, 1000);
-        assert_eq!(of(&(0..65).collect::<Vec<_>>()).cells().0, 2000);
-    }
-
-    #[test]
-    fn one_wild_date_does_not_blur_the_others() {
-        assert_eq!(of(&[1, 2, 3, 253_402_300_799]).cells().0, 1000);
-    }
-
-    #[test]
-    fn a_sum_takes_the_part_of_a_cell_that_lies_inside() {
-        let cells = of(&[0, 1, 1, 5]);
-        for (from, to, expected) in [
-            (0, 6000, 4.0),
-            (500, 1500, 1.5),
-            (1000, 2000, 2.0),
-            (2000, 5000, 0.0),
-            (5250, 5500, 0.25),
-            (3000, 3000, 0.0),
-        ] {
-            let sum = cells.between(from, to, |count| count.0);
-            assert!((sum - expected).abs() < 1e-9, "{from}..{to}: {sum}");
-        }
-    }
-
-    /// The slow and obvious form: all there ever was, in cells as narrow as fit.
-    fn slowly(seconds: &[i64]) -> (i64, BTreeMap<i64, Count>) {
-        let mut width = 1;
-        loop {
-            let mut cells: BTreeMap<i64, Count> = BTreeMap::new();
-            for second in seconds {
-                cells.entry(second.div_euclid(width) * width * 1000).or_default().0 += 1;
-            }
-            if cells.len() <= 64 {
-                return (width * 1000, cells);
-            }
-            width *= 2;
-        }
-    }
-
-    /// Times that waver on their way, with gaps; and some that are nowhere near.
-    fn any_seconds() -> impl Strategy<Value = Vec<i64>> {
-        let step = prop_oneof![8 => -6i64..10, 1 => -300i64..100_000];
-        let wild = prop_oneof![30 => Just(None), 1 => any::<i32>().prop_map(Some)];
-        prop::collection::vec((step, wild), 0..600).prop_map(|steps| {
-            let mut now = 0;
-            let mut at = |(step, wild): (i64, Option<i32>)| {
-                now += step;
-                wild.map_or(now, i64::from)
-            };
-            steps.into_iter().map(&mut at).collect()
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn cells_are_those_of_the_slow_form(seconds in any_seconds()) {
-            prop_assert_eq!(of(&seconds).cells(), slowly(&seconds));
-        }
-
-        #[test]
-        fn any_order_and_split_gives_the_same(
-            mut seconds in prop::collection::vec(-1000i64..1000, 0..600),
-            cut in 0usize..600,
-        ) {
-            let whole = of(&seconds).cells();
-            prop_assert_eq!(whole.1.values().map(|count| count.0).sum::<u64>(), seconds.len() as u64);
-            let cut = cut.min(seconds.len());
-            let mut parts = of(&seconds[cut..]);
-            parts.merge(of(&seconds[..cut]));
-            prop_assert_eq!(&parts.cells(), &whole);
-            seconds.reverse();
-            prop_assert_eq!(&of(&seconds).cells(), &whole);
-        }
-    }
-}
+mod tests;

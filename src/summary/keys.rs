@@ -27,10 +27,22 @@ pub struct Key<'a> {
 }
 
 /// A key that owns its bytes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct OwnedKey {
     group: Option<Box<[u8]>>,
     peer: Box<[u8]>,
+    #[serde(skip)]
+    look: Look,
+}
+
+impl From<Key<'_>> for OwnedKey {
+    fn from(key: Key<'_>) -> Self {
+        OwnedKey {
+            group: key.group.map(Into::into),
+            peer: key.peer.into(),
+            look: Look::of(key).filter_all(key),
+        }
+    }
 }
 
 impl OwnedKey {
@@ -40,22 +52,29 @@ impl OwnedKey {
 }
 
 /// By what a key is known at sight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Look {
-    group: Option<Ends>,
+    /// [`Ends::NONE`] without a group.
+    group: Ends,
     peer: Ends,
 }
 
 impl Look {
-    #[inline]
+    #[inline(always)]
     fn of(key: Key<'_>) -> Self {
-        Look { group: key.group.map(Ends::of), peer: Ends::of(key.peer) }
+        Look { group: key.group.map_or(Ends::NONE, Ends::of), peer: Ends::of(key.peer) }
     }
 
-    /// Is there no more to the key than this?
-    #[inline]
-    fn is_all(&self) -> bool {
-        self.peer.are_all() && self.group.is_none_or(Ends::are_all)
+    #[inline(always)]
+    fn is(self, other: Look) -> bool {
+        self.peer.is(other.peer) && self.group.is(other.group)
+    }
+
+    /// That by which a key is kept. To one that is more than its look, or whose peer holds a blank, none is equal.
+    fn filter_all(self, key: Key<'_>) -> Self {
+        let is_all = self.peer.are_all() && key.group.is_none_or(|_| self.group.are_all());
+        let is_word = !key.peer.contains(&b' ');
+        if is_all && is_word { self } else { Look { peer: Ends::NONE, ..self } }
     }
 }
 
@@ -75,9 +94,6 @@ pub struct Keys<V> {
     #[serde(skip)]
     hasher: DefaultHashBuilder,
     entries: Vec<(OwnedKey, V)>,
-    /// The looks of the keys, in the order of the entries.
-    #[serde(skip)]
-    looks: Vec<Look>,
     /// Where a key was found, by its peer: a few dozen peers take turns, and hashing each costs more.
     #[serde(skip)]
     near: Near<256>,
@@ -121,7 +137,6 @@ impl<V> Default for Keys<V> {
             index: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             entries: Vec::new(),
-            looks: Vec::new(),
             near: Near::default(),
             limit: u64::MAX,
             others: None,
@@ -135,9 +150,11 @@ impl<V: Merge> Keys<V> {
     pub fn entry(&mut self, key: Key<'_>) -> &mut V {
         let look = Look::of(key);
         let at = self.near.get(look.peer.hash());
-        if self.looks.get(at) == Some(&look) && look.is_all() {
+        if self.entries.get(at).is_some_and(|(own, _)| own.look.is(look)) {
             return &mut self.entries[at].1;
         }
+        // A key of its own, so that only then it has a place in memory.
+        let key = Key { group: key.group, peer: key.peer };
         self.entry_elsewhere(key, look.peer.hash())
     }
 
@@ -145,17 +162,39 @@ impl<V: Merge> Keys<V> {
     #[inline(never)]
     fn entry_elsewhere(&mut self, key: Key<'_>, hash: u64) -> &mut V {
         let key = Key { group: key.group.map(cut), peer: cut(key.peer) };
-        let at = self.near.get(hash);
-        if self.entries.get(at).is_some_and(|(own, _)| own.as_key() == key) {
-            return &mut self.entries[at].1;
-        }
-        match self.look_up(key) {
-            Some(at) => {
-                self.near.set(hash, at);
-                &mut self.entries[at].1
-            }
+        match self.find(key, hash) {
+            Some(at) => &mut self.entries[at].1,
             None => self.insert(key),
         }
+    }
+
+    /// The value of a key, if it was there and no blank is in its peer: that would be more than one.
+    #[inline(always)]
+    pub fn known(&mut self, key: Key<'_>) -> Option<&mut V> {
+        let look = Look::of(key);
+        let mut at = self.near.get(look.peer.hash());
+        if self.entries.get(at).is_none_or(|(own, _)| !own.look.is(look)) {
+            // A key of its own, so that only then it has a place in memory.
+            let key = Key { group: key.group, peer: key.peer };
+            at = self.find_word(key, look.peer.hash())?;
+        }
+        self.entries.get_mut(at).map(|(_, value)| value)
+    }
+
+    #[inline(never)]
+    fn find_word(&mut self, key: Key<'_>, hash: u64) -> Option<usize> {
+        if key.peer.contains(&b' ') { None } else { self.find(key, hash) }
+    }
+
+    /// Where a key is that is not where one like it was found, or that takes longer to tell.
+    fn find(&mut self, key: Key<'_>, hash: u64) -> Option<usize> {
+        let at = self.near.get(hash);
+        if self.entries.get(at).is_some_and(|(own, _)| own.as_key() == key) {
+            return Some(at);
+        }
+        let at = self.look_up(key)?;
+        self.near.set(hash, at);
+        Some(at)
     }
 
     fn look_up(&self, key: Key<'_>) -> Option<usize> {
@@ -174,9 +213,7 @@ impl<V: Merge> Keys<V> {
         }
         let at = self.entries.len();
         let hash = self.hasher.hash_one(key);
-        let owned = OwnedKey { group: key.group.map(Into::into), peer: key.peer.into() };
-        self.entries.push((owned, V::default()));
-        self.looks.push(Look::of(key));
+        self.entries.push((key.into(), V::default()));
         let (hasher, entries) = (&self.hasher, &self.entries);
         self.index.insert_unique(hash, at, |&at| hasher.hash_one(entries[at].0.as_key()));
         &mut self.entries[at].1
@@ -207,7 +244,6 @@ impl<V: Merge> Keys<V> {
             }
         }
         self.index.clear();
-        self.looks = self.entries.iter().map(|(key, _)| Look::of(key.as_key())).collect();
         let (hasher, entries) = (&self.hasher, &self.entries);
         for at in 0..entries.len() {
             let hash = hasher.hash_one(entries[at].0.as_key());
@@ -245,7 +281,7 @@ impl<V: Merge> Keys<V> {
     /// Keys and values in the order of the keys, and the sum of the others.
     pub fn sorted(mut self) -> (Vec<Entry<V>>, Option<Box<V>>) {
         self.shrink();
-        self.entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.entries.sort_by(|(a, _), (b, _)| a.as_key().cmp(&b.as_key()));
         let entries =
             self.entries.into_iter().map(|(key, value)| (key.group, key.peer, value)).collect();
         (entries, self.others)
@@ -342,5 +378,22 @@ mod tests {
         keys.entry(Key { group: None, peer: b"a" }).0 += 1;
         keys.entry(Key { group: Some(b""), peer: b"a" }).0 += 2;
         assert_eq!(keys.sorted().0.len(), 2);
+    }
+    #[test]
+    fn only_words_that_were_there_are_known() {
+        let mut keys: Keys<Count> = Keys::default();
+        let long = "an upstream with a name of more than sixteen bytes";
+        for group in [None, Some(&b"g"[..]), Some(long.as_bytes())] {
+            for peer in ["10.0.0.1:80", "unix:/run/application.sock", "a b", "", "-"] {
+                let key = Key { group, peer: peer.as_bytes() };
+                assert_eq!(keys.known(key), None, "{peer}");
+                keys.entry(key).0 += 1;
+                let is_word = !peer.contains(' ');
+                for _ in 0..2 {
+                    assert_eq!(keys.known(key).cloned(), is_word.then_some(Count(1)), "{peer}");
+                }
+            }
+        }
+        assert_eq!(keys.len(), 15);
     }
 }

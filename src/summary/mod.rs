@@ -87,6 +87,12 @@ impl Default for Span {
 }
 
 impl Span {
+    /// From one moment to another one, which is not before it.
+    #[inline]
+    pub fn of(from: i64, to: i64) -> Self {
+        Span { from, to }
+    }
+
     /// Takes in a moment.
     #[inline]
     pub fn record(&mut self, ms: i64) {
@@ -124,6 +130,7 @@ impl TryFrom<Option<(i64, i64)>> for Span {
 }
 
 impl Merge for Span {
+    #[inline]
     fn merge(&mut self, other: Self) {
         self.from = self.from.min(other.from);
         self.to = self.to.max(other.to);

@@ -60,7 +60,7 @@ impl Worker {
     }
 
     /// Is it this one?
-    #[inline]
+    #[inline(always)]
     pub fn is(&self, log: &Arc<str>, pid: Option<u64>) -> bool {
         self.pid == pid && (Arc::ptr_eq(&self.log, log) || self.log == *log)
     }
@@ -79,14 +79,15 @@ const MAX_RECENT: usize = 64;
 
 impl Recent {
     /// A worker of a log.
-    #[inline]
+    #[inline(always)]
     pub fn of(&mut self, log: &Arc<str>, pid: Option<u64>) -> &Worker {
         let number = pid.unwrap_or(0);
-        let mut at = self.near.get(number);
-        if !self.workers.get(at).is_some_and(|worker| worker.is(log, pid)) {
-            at = self.find(log, pid);
-            self.near.set(number, at);
+        let at = self.near.get(number);
+        if self.workers.get(at).is_some_and(|worker| worker.is(log, pid)) {
+            return &self.workers[at];
         }
+        let at = self.find(log, pid);
+        self.near.set(number, at);
         &self.workers[at]
     }
 
@@ -143,7 +144,7 @@ impl Default for Pools {
 
 impl Pools {
     /// The pool of a worker; none if it is not kept.
-    #[inline]
+    #[inline(always)]
     pub fn of(&mut self, worker: &Worker) -> Option<&mut Pool> {
         let mut at = self.near.get(worker.hash);
         if self.workers.get(at).is_none_or(|(other, _)| other.hash != worker.hash) {

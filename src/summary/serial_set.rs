@@ -1,5 +1,10 @@
 //! Sets of serial numbers that merge, and counting in them.
 
+#![expect(
+    clippy::inline_always,
+    reason = "several times a line: a call for each would be felt, and hide what is certain of the usual line"
+)]
+
 use super::Merge;
 use super::codec::ascends;
 use hashbrown::{DefaultHashBuilder, HashMap};
@@ -143,11 +148,8 @@ impl Page {
 
 impl SerialSet {
     /// Adds a number.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&mut self, serial: u64) {
-        if self.overflown {
-            return;
-        }
         let offset = u16::try_from(serial % PAGE).unwrap_or(0);
         match self.pages.get_mut(self.last) {
             Some((number, Page::Many(bits))) if *number == serial / PAGE => set(bits, offset),
@@ -158,6 +160,9 @@ impl SerialSet {
     /// The same for a page that is not the last one, or a list.
     #[inline(never)]
     fn insert_elsewhere(&mut self, number: u64, offset: u16) {
+        if self.overflown {
+            return;
+        }
         self.page(number).insert(offset);
         if self.pages.len() > MAX_PAGES {
             self.overflow();

@@ -160,7 +160,7 @@ pub struct Smallest<T = u64>(Option<T>);
 
 impl<T: Ord + Copy> Smallest<T> {
     /// Takes in a number.
-    #[inline]
+    #[inline(always)]
     pub fn record(&mut self, value: T) {
         if self.0.is_none_or(|smallest| value < smallest) {
             self.0 = Some(value);
@@ -237,7 +237,7 @@ impl Serials {
     }
 
     /// The counter of a worker; none where there are too many.
-    #[inline]
+    #[inline(always)]
     pub fn of(&mut self, worker: &Worker) -> Option<&mut Counter> {
         let mut at = self.near.get(worker.hash);
         if self.counters.get(at).is_none_or(|(other, _)| other.hash != worker.hash) {

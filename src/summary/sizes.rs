@@ -1,5 +1,10 @@
 //! How many bytes attempts sent to a peer: over HTTP/2 and gRPC a new connection sends a preface besides the request.
 
+#![expect(
+    clippy::inline_always,
+    reason = "several times a line: a call for each would be felt, and hide what is certain of the usual line"
+)]
+
 use super::Merge;
 use super::codec::ascends;
 use super::near::Near;
@@ -70,11 +75,8 @@ impl TryFrom<Stored> for Sizes {
 
 impl Sizes {
     /// Takes in attempts that sent `bytes` each.
-    #[inline]
+    #[inline(always)]
     pub fn record(&mut self, bytes: u64, sent: Sent) {
-        if self.too_many || bytes > MAX_BYTES {
-            return;
-        }
         let near = self.near.get(bytes);
         if let Some((_, own)) = self.counts.get_mut(near).filter(|(size, _)| *size == bytes) {
             own.merge(sent);
@@ -83,7 +85,11 @@ impl Sizes {
         self.add(bytes, sent);
     }
 
+    #[inline(never)]
     fn add(&mut self, bytes: u64, sent: Sent) {
+        if self.too_many || bytes > MAX_BYTES {
+            return;
+        }
         match self.counts.binary_search_by_key(&bytes, |&(size, _)| size) {
             Ok(at) => {
                 self.near.set(bytes, at);

@@ -2,6 +2,11 @@
 //!
 //! Workers are told by `$pid`. A reload replaces all of them and a crash one, and what comes new has empty pools.
 
+#![expect(
+    clippy::inline_always,
+    reason = "several times a line: a call for each would be felt, and hide what is certain of the usual line"
+)]
+
 use super::early::Early;
 use super::near::Near;
 use super::pool::Worker;
@@ -46,7 +51,7 @@ pub struct Life {
 impl Life {
     /// Takes in a line: when its request began and when it was written, in milliseconds since the epoch, `$connection`
     /// and `$connection_requests`, as far as they are logged.
-    #[inline]
+    #[inline(always)]
     pub fn record(&mut self, start: i64, end: i64, serial: Option<u64>, request: Option<u64>) {
         self.lines += 1;
         self.starts.record(start);
@@ -151,7 +156,7 @@ impl Default for Workers {
 
 impl Workers {
     /// The life of a worker; none if it is not kept.
-    #[inline]
+    #[inline(always)]
     pub fn of(&mut self, worker: &Worker) -> Option<&mut Life> {
         let mut at = self.near.get(worker.hash);
         if self.lives.get(at).is_none_or(|(other, _)| other.hash != worker.hash) {

@@ -1,5 +1,10 @@
 //! The values of a line: where they stand in it, and what was read as a number on the way.
 
+#![expect(
+    clippy::inline_always,
+    reason = "several times a line: a call for each would be felt, and hide what is certain of the usual line"
+)]
+
 use super::Wanted;
 use crate::log_format::variable::Field;
 
@@ -116,7 +121,7 @@ impl<'a> Tokens<'a> {
     /// The values.
     #[inline]
     pub fn fields(&self) -> Fields<'_> {
-        Fields { line: self.line, values: &self.values }
+        Fields::new(self.line, &self.values)
     }
 
     /// A line of which no value is known.
@@ -157,33 +162,44 @@ impl Eq for Tokens<'_> {}
 pub struct Fields<'a> {
     line: &'a [u8],
     values: &'a Values,
+    /// Those of the values, where the compiler sees that no one writes to them.
+    present: u32,
+    numbered: u32,
 }
 
 impl<'a> Fields<'a> {
     /// The values of a line that were read from it.
     #[inline]
     pub fn new(line: &'a [u8], values: &'a Values) -> Self {
-        Fields { line, values }
+        Fields { line, values, present: values.present, numbered: values.numbered }
+    }
+
+    /// The same with all of these fields read as numbers, so that the compiler has no more to ask whether one was; none
+    /// where they were not.
+    #[inline]
+    pub fn with_numbers(self, fields: &Wanted) -> Option<Self> {
+        let is_so = self.numbered & fields.bits == fields.bits;
+        is_so.then_some(Fields { numbered: self.numbered | fields.bits, ..self })
     }
 
     /// The value of a field; none where the format does not log it or nobody asked for it.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, field: Field) -> Option<&'a [u8]> {
         let extent = self.values.extents[field.index()];
-        if self.values.present & 1 << field.index() == 0 { None } else { extent.of(self.line) }
+        if self.present & 1 << field.index() == 0 { None } else { extent.of(self.line) }
     }
 
     /// The value of a field that is a single number, times in milliseconds. None also where it was not read so: see
     /// [`crate::record::number`] for all that can be.
-    #[inline]
+    #[inline(always)]
     pub fn number(&self, field: Field) -> Option<u64> {
-        let is_number = self.values.numbered & 1 << field.index() != 0;
+        let is_number = self.numbered & 1 << field.index() != 0;
         is_number.then(|| self.values.numbers[field.index()])
     }
 
     /// Were all of these that have a value read as a number?
     #[inline]
     pub fn are_numbers(&self, fields: &Wanted) -> bool {
-        self.values.present & fields.bits & !self.values.numbered == 0
+        self.present & fields.bits & !self.numbered == 0
     }
 }

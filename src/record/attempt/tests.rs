@@ -112,3 +112,60 @@ fn upgraded_connections_have_no_response_time() {
     attempts(&fields(&values), |attempt| response = attempt.response_ms).unwrap();
     assert_eq!(response, None);
 }
+
+#[test]
+fn the_quick_way_finds_what_the_slow_one_does() {
+    use crate::log_format::{Escape, LogFormat};
+    use crate::tokenizer::Tokenizer;
+    let names = ["addr", "connect_time", "header_time", "response_time", "status"];
+    let names = names.into_iter().chain(["bytes_received", "bytes_sent"]);
+    let names: Vec<String> = names.map(|name| format!("$upstream_{name}")).collect();
+    let mut quick = 0;
+    // Of each set of lists that a format may log.
+    for set in 1..1 << LISTS.len() {
+        let of_set = |all: &[&str]| -> String {
+            let chosen = (0..LISTS.len()).filter(|list| set & 1 << list != 0);
+            chosen.flat_map(|list| ["\"", all[list], "\" "]).collect()
+        };
+        let text = of_set(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let text = format!("$remote_addr \"$http_user_agent\" {text}");
+        let format = LogFormat::from_string("main", &text, Escape::Default).unwrap();
+        let tokenizer = Tokenizer::new(&format, &Wanted::new(&LISTS));
+        for lists in [
+            ["10.0.0.1:80", "0.000", "0.004", "0.005", "200", "9", "8"],
+            ["10.0.0.1:80", "0.001", "0.004", "0.005", "101", "9", "8"],
+            ["unix:/run/a.sock", "0.000", "0.000", "0.005", "502", "0", "0"],
+            ["app", "0.000", "0.000", "0.000", "502", "0", "0"],
+            ["", "0.002", "0.000", "0.005", "0101", "0", "8"],
+            ["-", "0.000", "0.000", "0.005", "502", "0", "8"],
+            ["a:1, b:2", "0.000", "0.000", "0.005", "502", "0", "8"],
+            ["a b", "0.000", "0.000", "0.005", "502", "0", "8"],
+        ] {
+            let line = format!("192.0.2.1 \"curl\" {}", of_set(&lists));
+            let tokens = tokenizer.tokenize(line.as_bytes()).unwrap();
+            let Some(attempt) = of_numbers(&tokens.fields()) else { continue };
+            let mut found = Vec::new();
+            let count = slowly(&tokens.fields(), &mut |attempt| found.push(attempt));
+            assert_eq!((count, found), (Ok(1), vec![attempt]), "{line}");
+            quick += 1;
+        }
+    }
+    assert!(quick > 400, "{quick}");
+}
+
+#[test]
+fn a_port_is_a_colon_and_digits_at_the_end() {
+    for byte in 0..=255u8 {
+        for at in 0..12 {
+            for port in 0..8 {
+                let mut addr = *b"10.20.30.411";
+                addr[11 - port] = b':';
+                addr[at] = byte;
+                let digits = addr.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+                let is_seen = (1..8).contains(&digits) && addr[11 - digits] == b':';
+                assert_eq!(ends_with_port(&addr), is_seen, "{}", addr.escape_ascii());
+            }
+        }
+    }
+    assert!(!ends_with_port(b"a:1"), "too short to tell");
+}
