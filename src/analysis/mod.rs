@@ -8,7 +8,7 @@ pub mod warmup;
 use crate::summary::keys::Keys;
 use crate::summary::latency::LatencySummary;
 use crate::summary::peer::PeerSummary;
-use crate::summary::timeline::{Cell, Timeline};
+use crate::summary::timeline::Timeline;
 use crate::summary::{Merge, Summary};
 use findings::Evidence;
 use hit_rate::Row;
@@ -131,7 +131,7 @@ pub fn analyse_with_cold(
         .collect();
     let rates = hit_rate::rates(&summary.serials, &peers, policy);
     let logs_serials = !summary.serials.sorted().is_empty();
-    let warmups = warmup::find(&inputs, &summary.serials, &groups, policy.utc_offset_seconds);
+    let warmups = warmup::find(inputs, &summary.serials, &groups, policy.utc_offset_seconds);
     let mut total = PeerSummary::default();
     let mut upstreams = Vec::new();
     let judged = rates.upstreams.into_iter().zip(warmups.upstreams);
@@ -282,7 +282,6 @@ fn order(a: &Stats, b: &Stats, policy: &Policy) -> Ordering {
 }
 
 fn stats(peer: &PeerSummary, hit_rate: HitRate, period: Option<Period>) -> Stats {
-    let (width_ms, cells) = peer.timeline.to_vec();
     Stats {
         attempts: peer.attempts,
         failed: peer.failed,
@@ -295,8 +294,8 @@ fn stats(peer: &PeerSummary, hit_rate: HitRate, period: Option<Period>) -> Stats
         handshake: latency(&peer.connect, peer.connect.count_at(0)),
         header: latency(&peer.header, 0),
         response: latency(&peer.response, 0),
-        new_per_second: period.map(|period| per_second(width_ms, &cells, period)),
-        steadily_new: is_steadily_new(&cells),
+        new_per_second: period.map(|period| per_second(&peer.timeline, period)),
+        steadily_new: is_steadily_new(&peer.timeline),
     }
 }
 
@@ -316,9 +315,9 @@ fn latency(summary: &LatencySummary, zeros: u64) -> Option<Latency> {
 
 /// Certainly new connections per second: on average over the period, and in the busiest of these cells.
 #[expect(clippy::cast_precision_loss, reason = "counts and seconds are far below 2^53")]
-fn per_second(width_ms: i64, cells: &[(i64, Cell)], period: Period) -> PerSecond {
-    let width = u64::try_from(width_ms / 1000).unwrap_or(1);
-    let new = || cells.iter().map(|(_, cell)| cell.new_certain);
+fn per_second(timeline: &Timeline, period: Period) -> PerSecond {
+    let width = u64::try_from(timeline.width() / 1000).unwrap_or(1);
+    let new = || timeline.iter().map(|(_, cell)| cell.new_certain);
     PerSecond {
         mean: new().sum::<u64>() as f64 / period.seconds(),
         peak: new().max().unwrap_or(0) as f64 / width as f64,
@@ -332,11 +331,11 @@ const MAX_POINTS: i64 = 60;
 /// Attempts and certainly new connections in at most [`MAX_POINTS`] steps.
 fn points(timeline: &Timeline, period: Option<Period>) -> Vec<Point> {
     let Some(period) = period else { return Vec::new() };
-    let (width, cells) = timeline.to_vec();
+    let width = timeline.width();
     let from = period.from_ms.div_euclid(width) * width;
     let step = ((period.to_ms - from) / width / MAX_POINTS + 1) * width;
     let mut points: Vec<Point> = Vec::new();
-    for (at, cell) in cells {
+    for (at, cell) in timeline.iter() {
         let from_ms = from + (at - from).div_euclid(step) * step;
         let (connected, new_certain) = (cell.attempts - cell.failed, cell.new_certain);
         match points.last_mut() {
@@ -351,8 +350,8 @@ fn points(timeline: &Timeline, period: Option<Period>) -> Vec<Point> {
 }
 
 /// Do new connections come all the time, in more than half of the cells, and not only in a burst?
-fn is_steadily_new(cells: &[(i64, Cell)]) -> bool {
-    let busy = cells.iter().filter(|(_, cell)| cell.attempts > cell.failed).count();
-    let new = cells.iter().filter(|(_, cell)| cell.new_certain > 0).count();
+fn is_steadily_new(timeline: &Timeline) -> bool {
+    let busy = timeline.iter().filter(|(_, cell)| cell.attempts > cell.failed).count();
+    let new = timeline.iter().filter(|(_, cell)| cell.new_certain > 0).count();
     new * 2 > busy
 }

@@ -18,6 +18,7 @@ use crate::log_format::variable::Field;
 use crate::pipeline::{Batch, batch_watched};
 use crate::render::{self, Format, Options};
 use regex_automata::meta::Regex;
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write, stdin, stdout};
@@ -74,7 +75,7 @@ pub(super) fn run(args: &ReportArgs, messages: &mut Messages) -> Result<Exit> {
         },
         connect_latency: latencies,
         number_takers: formats.number_takers(),
-        utc_offset_seconds: i64::from(jiff::Zoned::now().offset().seconds()),
+        utc_offset_seconds: utc_offset_seconds(args),
         excluded: Arc::default(),
         own_limits: BTreeMap::new(),
     };
@@ -124,7 +125,8 @@ fn choice(args: &ReportArgs) -> Result<Choice> {
         },
     };
     let group = args.group.as_deref().map(pattern).transpose()?;
-    let now = jiff::Zoned::now();
+    // To know the zone takes a walk through all of them: not where nobody asks.
+    let now = LazyCell::new(jiff::Zoned::now);
     let time = |flag: &str, text: &Option<String>| {
         let Some(text) = text else { return Ok(None) };
         when::parse(text, &now).map(Some).map_err(|error| {
@@ -144,6 +146,11 @@ fn choice(args: &ReportArgs) -> Result<Choice> {
     }
     percent_of_reuse("--min-hit-rate", args.min_hit_rate)?;
     Ok(Choice { by, group, since, until, ..Choice::default() })
+}
+
+/// How far this machine's clock is ahead of UTC: 0 where there is no error log to read by it.
+fn utc_offset_seconds(args: &ReportArgs) -> i64 {
+    if args.error_log.is_empty() { 0 } else { jiff::Zoned::now().offset().seconds().into() }
 }
 
 fn pattern(text: &str) -> Result<Regex> {

@@ -93,7 +93,7 @@ pub fn prefix_for(source: &str, format: &LogFormat, lines: &[&[u8]]) -> Result<O
     let fits = |prefix: Option<&Prefix>| {
         let stripped: Vec<&[u8]> =
             lines.iter().map(|line| prefix.map_or(*line, |prefix| prefix.strip(line))).collect();
-        read(format, &stripped).fits
+        read(format, &stripped, 0).fits
     };
     let plain = fits(None);
     if plain == 0 {
@@ -144,11 +144,15 @@ struct Reading<'a> {
     in_order: usize,
 }
 
-/// Reads lines by a format: which fit, and how many fields keepwarm learns from them.
-fn read<'a>(format: &LogFormat, lines: &[&'a [u8]]) -> Reading<'a> {
+/// Reads lines by a format: which fit, and how many fields keepwarm learns from them. It ends where fewer than `least`
+/// lines can fit: another format fits as many, so this one is neither the best nor a rival.
+fn read<'a>(format: &LogFormat, lines: &[&'a [u8]], least: usize) -> Reading<'a> {
     let tokenizer = Tokenizer::new(format, &Wanted::new(&Field::ALL));
     let mut reading = Reading { lines: Vec::new(), fits: 0, plausible: 0, fields: 0, in_order: 0 };
-    for line in lines {
+    for (line, left) in lines.iter().zip((1..=lines.len()).rev()) {
+        if reading.fits + left < least {
+            break;
+        }
         let in_order = tokenizer.fits_in_order(line);
         let tokens = tokenizer.tokenize_strictly(line).ok().filter(|tokens| {
             let fields = &tokens.fields();
@@ -205,7 +209,13 @@ fn best_of(
         };
         candidates.extend(derived.filter(|format| !candidates.contains(format)));
     }
-    let readings: Vec<Reading<'_>> = candidates.iter().map(|format| read(format, lines)).collect();
+    let mut most = 0;
+    let read = |format: &LogFormat| {
+        let reading = read(format, lines, most);
+        most = most.max(reading.fits);
+        reading
+    };
+    let readings: Vec<Reading<'_>> = candidates.iter().map(read).collect();
     // The first of equals: a preset before what was derived.
     let best = (0..candidates.len()).rev().max_by_key(|&i| {
         let Reading { fits, plausible, fields, in_order, .. } = readings[i];

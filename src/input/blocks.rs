@@ -24,6 +24,10 @@ use super::buffer::{Block, Buffer, OwnedBlock};
 use super::compression::Decoder;
 use crate::error::{Error, Result};
 
+/// How many bytes of a plain file are read at a time, at most: what is counted stays in the second-level cache beside
+/// them, and a short run touches less memory. Blocks that go from thread to thread pay for being small.
+const PLAIN: usize = 256 << 10;
+
 /// How many bytes are read at a time to finish the last line of a range.
 const TAIL: u64 = 4 << 10;
 
@@ -50,6 +54,8 @@ pub struct BlockReader<'b> {
     /// inside a line to be dropped.
     start: usize,
     end: usize,
+    /// Reads end here.
+    limit: usize,
     /// Where the block handed out last lies in `buffer.bytes`.
     block: Range<usize>,
     /// Where `start` is in the source.
@@ -97,7 +103,8 @@ impl<'b> BlockReader<'b> {
         let at = range.start.saturating_sub(1);
         let dropping = if range.start > 0 { Dropping::Foreign } else { Dropping::Nothing };
         let origin = Origin::Range { file, at, end: range.end, size };
-        BlockReader { offset: at, dropping, ..BlockReader::new(name, origin, buffer) }
+        let limit = buffer.bytes.len().min(buffer.base + PLAIN);
+        BlockReader { offset: at, dropping, limit, ..BlockReader::new(name, origin, buffer) }
     }
 
     /// All lines of a stream.
@@ -106,13 +113,14 @@ impl<'b> BlockReader<'b> {
     }
 
     fn new(name: &'b str, origin: Origin, buffer: &'b mut Buffer) -> Self {
-        let base = buffer.base;
+        let (base, buffer_end) = (buffer.base, buffer.bytes.len());
         BlockReader {
             name,
             origin,
             buffer,
             start: base,
             end: base,
+            limit: buffer_end,
             block: base..base,
             offset: 0,
             dropping: Dropping::Nothing,
@@ -198,7 +206,7 @@ impl<'b> BlockReader<'b> {
     /// Makes room where reads go, if there is none: an unfinished line moves out of the way, or is
     /// given up as too long.
     fn make_room(&mut self) {
-        if self.end < self.buffer.bytes.len() {
+        if self.end < self.limit {
             return;
         }
         if self.end - self.start > self.buffer.base {
@@ -231,7 +239,7 @@ impl<'b> BlockReader<'b> {
                     self.failure = Some(self.explain(&error));
                 }
             }
-            if self.done || !fills || self.end == self.buffer.bytes.len() {
+            if self.done || !fills || self.end == self.limit {
                 return;
             }
         }
@@ -239,7 +247,7 @@ impl<'b> BlockReader<'b> {
 
     /// Reads once. False means that nothing more will come.
     fn read(&mut self) -> io::Result<bool> {
-        let room = &mut self.buffer.bytes[self.end..];
+        let room = &mut self.buffer.bytes[self.end..self.limit];
         let got = match &mut self.origin {
             Origin::Stream(stream) => read_retrying(stream, room)?,
             Origin::Range { file, at, end, size } => {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-/// How many bytes one read asks for: 1 MiB. Larger reads fall out of the second-level cache.
+/// How many bytes one read of a stream asks for: 1 MiB. Larger reads fall out of the second-level cache.
 pub const READ: usize = 1 << 20;
 /// The longest line that is handed out, in bytes without its `\n`: 1 MiB. nginx logs one request
 /// per line, and its headers are bounded by `large_client_header_buffers` (32 KB by default).

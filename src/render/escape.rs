@@ -69,7 +69,12 @@ pub(super) fn markdown(text: &str, ascii: bool) -> String {
 /// Escapes in finished JSON what the JSON grammar leaves alone: DEL, C1 controls, bidi overrides and the like.
 ///
 /// JSON's own syntax is plain ASCII, so these characters can only stand inside strings. Line ends are the layout's.
-pub(super) fn json(text: &str) -> String {
+pub(super) fn json(text: &str) -> Cow<'_, str> {
+    // Nearly every report: looked at without a way out, which is many bytes at a time.
+    let is_plain = |byte: u8| byte == b'\n' || (b' '..=b'~').contains(&byte);
+    if text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
+        return Cow::Borrowed(text);
+    }
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         if c == '\n' || !is_unsafe(c) {
@@ -80,7 +85,7 @@ pub(super) fn json(text: &str) -> String {
             let _ = write!(escaped, "\\u{unit:04x}");
         }
     }
-    escaped
+    Cow::Owned(escaped)
 }
 
 fn escape_where(text: &str, is_bad: impl Fn(char) -> bool) -> Cow<'_, str> {
@@ -187,7 +192,8 @@ mod tests {
     #[test]
     fn json_strings_hide_what_json_lets_through() {
         let text = "a\x7f\u{9b}\u{202e}\u{e0041}é\n";
-        let shown = json(&serde_json::to_string(text).unwrap());
+        let written = serde_json::to_string(text).unwrap();
+        let shown = json(&written);
         assert_eq!(shown, r#""a\u007f\u009b\u202e\udb40\udc41é\n""#);
         assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
     }

@@ -8,7 +8,6 @@
 use super::Merge;
 use super::codec::{ascends, by_distance, is_time, to_indices};
 use serde::{Deserialize, Serialize, Serializer};
-use std::collections::BTreeMap;
 
 /// Cells of `UNIT_MS << scale` milliseconds, aligned to the epoch; only those with something in them.
 ///
@@ -16,7 +15,7 @@ use std::collections::BTreeMap;
 /// seen and on nothing else, so any order and any split gives the same cells; and a single line with a wild date costs
 /// one cell, not the resolution of all others.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(try_from = "Stored<V>", bound(deserialize = "V: Merge + Clone + Deserialize<'de>"))]
+#[serde(try_from = "Stored<V>", bound(deserialize = "V: Merge + Copy + Deserialize<'de>"))]
 pub struct Cells<V, const UNIT_MS: i64, const MAX: usize> {
     scale: u32,
     /// In the order of time, at most `MAX`.
@@ -30,6 +29,9 @@ pub struct Cells<V, const UNIT_MS: i64, const MAX: usize> {
 
 /// So many cells from the end are looked at one by one.
 const CLOSE: usize = 8;
+
+/// Up to so many cells room is made for twice as many at a time: there are many with few of them.
+const FEW: usize = 64;
 
 /// The form in which they are stored: each with the distance to the one before.
 #[derive(Deserialize)]
@@ -66,7 +68,7 @@ fn units<const UNIT_MS: i64>(ms: i64) -> i64 {
 /// The widest cells that are read back: 2^40 units.
 const MAX_SCALE: u32 = 40;
 
-impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> TryFrom<Stored<V>>
+impl<V: Merge + Copy, const UNIT_MS: i64, const MAX: usize> TryFrom<Stored<V>>
     for Cells<V, UNIT_MS, MAX>
 {
     type Error = &'static str;
@@ -92,7 +94,7 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> TryFrom<Stored<V>>
     }
 }
 
-impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, MAX> {
+impl<V: Merge + Copy, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, MAX> {
     /// Adds to the cell that `ms` (since the epoch) lies in.
     #[inline(always)]
     pub fn record(&mut self, ms: i64, what: V) {
@@ -120,6 +122,7 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
         if at == MAX || self.filled.last().is_some_and(|(newest, _)| *newest >= index) {
             return self.cell_amid(index);
         }
+        self.make_room();
         self.ahead = index.wrapping_sub_unsigned(at as u64);
         self.filled.push((index, V::default()));
         &mut self.filled[at].1
@@ -129,25 +132,34 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
     fn cell_amid(&mut self, index: i64) -> &mut V {
         let mut at = self.place(index);
         if self.filled.get(at).is_none_or(|(own, _)| *own != index) {
-            if self.filled.len() < MAX {
-                self.filled.insert(at, (index, V::default()));
-            } else {
-                at = self.fit_in(at, index);
+            self.make_room();
+            self.filled.insert(at, (index, V::default()));
+            if self.filled.len() > MAX {
+                let scale = self.scale;
+                self.fit();
+                at = self.place(index >> (self.scale - scale));
             }
         }
         self.ahead = self.filled[at].0.wrapping_sub_unsigned(at as u64);
         &mut self.filled[at].1
     }
 
-    /// Where the cell of an index is once the cells, one too many with it, were made fewer.
+    /// Makes room for one more. Where a log fills that much it mostly fills all of it, so a few large steps move what is
+    /// there less often; and one beyond `MAX` is there for a moment only, before they are made fewer.
+    #[inline]
+    fn make_room(&mut self) {
+        if self.filled.len() == self.filled.capacity() {
+            self.grow();
+        }
+    }
+
     #[cold]
-    fn fit_in(&mut self, at: usize, index: i64) -> usize {
-        // One more, and not twice the room.
-        self.filled.reserve_exact(1);
-        self.filled.insert(at, (index, V::default()));
-        let scale = self.scale;
-        self.fit();
-        self.place(index >> (self.scale - scale))
+    #[inline(never)]
+    fn grow(&mut self) {
+        let length = self.filled.len();
+        let times = if length < FEW { 2 } else { 4 };
+        let room = (length * times).clamp(4, MAX + 1).max(length + 1);
+        self.filled.reserve_exact(room - length);
     }
 
     /// Where a cell is, or is to be inserted. Lines come nearly in order, so it is at the end or close to it.
@@ -191,47 +203,53 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
             return;
         }
         self.scale = scale;
-        if let Some((first, _)) = self.filled.first_mut() {
-            *first >>= by;
-        }
-        // Neighbours that have become one cell are merged.
-        self.filled.dedup_by(|next, kept| {
-            next.0 >>= by;
-            let same = next.0 == kept.0;
-            if same {
-                kept.1.merge(std::mem::take(&mut next.1));
-            }
-            same
-        });
+        merge_neighbours(&mut self.filled, by);
     }
 
-    /// Takes in more cells, of which `1 << by` make one of these. Both are in order, and mostly one follows on the other:
-    /// what lies before the first one that is new stays where it is.
-    fn unite(&mut self, more: Vec<(i64, V)>, by: u32) {
-        if self.filled.is_empty() && by == 0 {
+    /// Takes in more cells of the same width. Both are in order, and mostly one follows on the other: what lies before the
+    /// first one that is new stays where it is.
+    fn unite(&mut self, mut more: Vec<(i64, V)>) {
+        if self.filled.is_empty() {
             self.filled = more;
             return;
         }
-        let Some(first) = more.first().map(|(index, _)| index >> by) else { return };
-        let last = more.last().map_or(first, |(index, _)| index >> by);
+        let Some(&(first, _)) = more.first() else { return };
         let place = self.filled.partition_point(|(index, _)| *index < first);
-        let mine_last = self.filled.last().map(|(index, _)| *index);
-        let mut mine = self.filled.split_off(place).into_iter().peekable();
         // Room as needed, not twice as much: sums are made of many parts, and kept.
-        let last = mine_last.map_or(last, |mine| last.max(mine));
-        let most = usize::try_from(last - first).map_or(usize::MAX, |cells| cells + 1);
-        self.filled.reserve_exact(most.min(mine.len() + more.len()));
-        for (index, cell) in more {
-            let index = index >> by;
-            while let Some(before) = mine.next_if(|(at, _)| *at <= index) {
-                self.filled.push(before);
+        if place == self.filled.len() {
+            self.filled.reserve_exact(more.len());
+            self.filled.append(&mut more);
+            return;
+        }
+        let mut at = place;
+        more.retain(|(index, cell)| {
+            while self.filled.get(at).is_some_and(|(own, _)| own < index) {
+                at += 1;
             }
-            match self.filled.last_mut() {
-                Some((at, own)) if *at == index => own.merge(cell),
-                _ => self.filled.push((index, cell)),
+            match self.filled.get_mut(at) {
+                Some((own, mine)) if own == index => {
+                    mine.merge(*cell);
+                    false
+                }
+                _ => true,
+            }
+        });
+        self.filled.reserve_exact(more.len());
+        let mut left = self.filled.len();
+        self.filled.extend_from_slice(&more);
+        // From the end on each goes to its place at once.
+        let mut end = self.filled.len();
+        while let Some(&new) = more.last().filter(|_| left > place) {
+            end -= 1;
+            if self.filled[left - 1].0 > new.0 {
+                left -= 1;
+                self.filled[end] = self.filled[left];
+            } else {
+                more.pop();
+                self.filled[end] = new;
             }
         }
-        self.filled.extend(mine);
+        self.filled[left..left + more.len()].copy_from_slice(&more);
     }
 
     /// How often the width was doubled.
@@ -239,13 +257,30 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
         self.scale
     }
 
-    /// Cells of width `UNIT_MS << scale` by their start in milliseconds since the epoch; `scale` is raised to what the
-    /// cells are kept at.
-    pub fn at_scale(&self, scale: u32) -> BTreeMap<i64, V> {
-        let mut coarser = self.clone();
-        coarser.coarsen(scale.max(self.scale));
-        let width = UNIT_MS << coarser.scale;
-        coarser.filled.into_iter().map(|(index, cell)| (index * width, cell)).collect()
+    /// Cells of width `UNIT_MS << scale` with their start in milliseconds since the epoch, in order; `scale` is raised to
+    /// what the cells are kept at.
+    pub fn at_scale(&self, scale: u32) -> Vec<(i64, V)> {
+        let by = scale.saturating_sub(self.scale);
+        let width = UNIT_MS << (self.scale + by);
+        let mut cells = self.filled.clone();
+        merge_neighbours(&mut cells, by);
+        to_starts(&mut cells, width);
+        cells
+    }
+
+    /// The cells as of [`Cells::iter`], without a copy.
+    pub fn into_vec(mut self) -> Vec<(i64, V)> {
+        let width = self.width();
+        to_starts(&mut self.filled, width);
+        self.filled
+    }
+
+    /// The starts of the first and the last cell of [`Cells::at_scale`].
+    pub fn ends_at_scale(&self, scale: u32) -> Option<(i64, i64)> {
+        let by = scale.saturating_sub(self.scale);
+        let width = UNIT_MS << (self.scale + by);
+        let start = |(index, _): &(i64, V)| (index >> by) * width;
+        Some((start(self.filled.first()?), start(self.filled.last()?)))
     }
 
     /// What `count` makes of the cells, summed up over `from..to` in milliseconds since the epoch, as if it were spread
@@ -263,22 +298,53 @@ impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, M
         inside.map(part).sum()
     }
 
-    /// Width of a cell in milliseconds, and start of each cell in milliseconds since the epoch with what is in it, in
-    /// order.
-    pub fn to_vec(&self) -> (i64, Vec<(i64, V)>) {
-        let width = UNIT_MS << self.scale;
-        let cells = self.filled.iter().map(|(index, cell)| (index * width, cell.clone()));
-        (width, cells.collect())
+    /// Width of a cell in milliseconds.
+    pub fn width(&self) -> i64 {
+        UNIT_MS << self.scale
     }
 
-    /// Width of a cell in milliseconds and the cells by their start in milliseconds since the epoch.
-    pub fn cells(&self) -> (i64, BTreeMap<i64, V>) {
-        (UNIT_MS << self.scale, self.at_scale(self.scale))
+    /// Start of each cell in milliseconds since the epoch with what is in it, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (i64, &V)> {
+        let width = self.width();
+        self.filled.iter().map(move |(index, cell)| (index * width, cell))
     }
 }
 
+fn to_starts<V>(cells: &mut [(i64, V)], width: i64) {
+    for (index, _) in cells {
+        *index *= width;
+    }
+}
+
+/// Cells of which `1 << by` make one of those that they become: neighbours that are the same then are merged.
+fn merge_neighbours<V: Merge + Copy>(cells: &mut Vec<(i64, V)>, by: u32) {
+    if by == 0 {
+        return;
+    }
+    let are_one = |pair: &[(i64, V)]| pair[0].0 >> by == pair[1].0 >> by;
+    // Of many that are far apart few are: up to the first of these all stay where they are.
+    let alone = cells.windows(2).position(are_one).unwrap_or(cells.len());
+    for (index, _) in &mut cells[..alone] {
+        *index >>= by;
+    }
+    let Some(&(first, mut sum)) = cells.get(alone) else { return };
+    let (mut kept, mut own) = (alone, first >> by);
+    for at in alone + 1..cells.len() {
+        let (index, cell) = cells[at];
+        if index >> by == own {
+            sum.merge(cell);
+        } else {
+            cells[kept] = (own, sum);
+            kept += 1;
+            (own, sum) = (index >> by, cell);
+        }
+    }
+    cells[kept] = (own, sum);
+    cells.truncate(kept + 1);
+}
+
 /// Equal contents: which cell was added to last can't be seen from outside.
-impl<V: Merge + Clone + PartialEq, const UNIT_MS: i64, const MAX: usize> PartialEq
+impl<V: Merge + Copy + PartialEq, const UNIT_MS: i64, const MAX: usize> PartialEq
     for Cells<V, UNIT_MS, MAX>
 {
     fn eq(&self, other: &Self) -> bool {
@@ -286,10 +352,11 @@ impl<V: Merge + Clone + PartialEq, const UNIT_MS: i64, const MAX: usize> Partial
     }
 }
 
-impl<V: Merge + Clone, const UNIT_MS: i64, const MAX: usize> Merge for Cells<V, UNIT_MS, MAX> {
-    fn merge(&mut self, other: Self) {
-        self.coarsen(self.scale.max(other.scale));
-        self.unite(other.filled, self.scale - other.scale);
+impl<V: Merge + Copy, const UNIT_MS: i64, const MAX: usize> Merge for Cells<V, UNIT_MS, MAX> {
+    fn merge(&mut self, mut other: Self) {
+        self.coarsen(other.scale);
+        other.coarsen(self.scale);
+        self.unite(other.filled);
         if self.filled.len() > MAX {
             self.fit();
         }

@@ -161,7 +161,8 @@ impl FromRight {
     #[expect(clippy::inline_always, reason = "as above")]
     fn read_near(&self, near: &Near, line: &mut Tokens<'_>) -> Option<()> {
         let text = line.line.get(..line.end)?;
-        let start = text.len() - LANES + near.find_back(text.last_chunk()?)? + self.skip;
+        let found = near.find_back(text.last_chunk()?)?;
+        let start = text.len() - LANES + found + self.skip;
         if !self.before.ends(text.get(..start)?) {
             return None;
         }

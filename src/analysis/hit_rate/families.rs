@@ -10,7 +10,6 @@ use super::order::{Clock, out_of_order, rising};
 use super::pool::Kin;
 use crate::summary::Merge;
 use crate::summary::serials::{Counter, Serials, Started, Union};
-use std::collections::BTreeMap;
 
 /// Share of accepts out of order above which two workers can't share a counter. Accepts of one counter come out of
 /// order only by the time that a client takes to send its first request.
@@ -30,10 +29,18 @@ pub(super) struct Family {
     pub(super) second_requests: u64,
     /// When the counter stood where: cells in which a client with a number larger than all before was accepted.
     pub(super) marks: Vec<Mark>,
-    /// Attempts of these workers by the cell in which they started.
-    pub(super) starts: BTreeMap<i64, Started>,
+    /// Attempts of these workers by the cell in which they started, in order.
+    pub(super) starts: Vec<(i64, Started)>,
     /// The workers, and how many connections may be older than their log; none where that can't be told.
     pub(super) kin: Option<Kin>,
+}
+
+impl Family {
+    /// Attempts of the cells that start in `from..to`.
+    pub(super) fn started(&self, from: i64, to: i64) -> &[(i64, Started)] {
+        let at = |end: i64| self.starts.partition_point(|(ms, _)| *ms < end);
+        &self.starts[at(from)..at(to.max(from))]
+    }
 }
 
 /// The counter at a moment.
@@ -134,12 +141,17 @@ fn family(group: Group<'_>, scale: u32) -> Family {
         .into_iter()
         .map(|(ms, cell)| Mark { ms, serial: cell.newest, single: cell.lines < 2 })
         .collect();
-    let mut starts: BTreeMap<i64, Started> = BTreeMap::new();
-    for (_, _, counter) in &group.workers {
-        for (ms, cell) in counter.starts.at_scale(scale) {
-            starts.entry(ms).or_default().merge(cell);
+    let of_each = group.workers.iter().map(|(_, _, counter)| counter.starts.at_scale(scale));
+    let mut starts: Vec<(i64, Started)> = of_each.flatten().collect();
+    // Those of each worker are in order, which is quick to sort.
+    starts.sort_by_key(|(ms, _)| *ms);
+    starts.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same {
+            kept.1.merge(next.1);
         }
-    }
+        same
+    });
     let numbered = group.workers.iter().all(|(_, _, counter)| counter.unnumbered == 0);
     let firsts = group.workers.iter().filter_map(|(_, _, counter)| counter.first_serial.get());
     let first = firsts.min().filter(|_| numbered);

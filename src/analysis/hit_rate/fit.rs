@@ -14,11 +14,16 @@ pub(super) struct Fit {
     pub(super) error: Vec<f64>,
 }
 
+/// Are there few enough peers, and stretches enough to tell them apart?
+pub(super) fn can_fit(peers: usize, stretches: usize) -> bool {
+    peers <= MAX_PEERS && stretches >= 2 * peers + 10
+}
+
 /// Fits; `hidden[k]` are the hidden new connections of stretch `k` and `attempts[k][p]` the undecided attempts of peer
 /// `p` in it. None with too few stretches.
 pub(super) fn fit(hidden: &[f64], attempts: &[Vec<f64>]) -> Option<Fit> {
     let peers = attempts.first()?.len();
-    if peers > MAX_PEERS || hidden.len() < 2 * peers + 10 {
+    if !can_fit(peers, hidden.len()) {
         return None;
     }
     // A stretch's count scatters with its attempts, and by a number or so at its ends.

@@ -27,10 +27,7 @@ pub(super) type Clock = Vec<(i64, Accepted)>;
 
 /// How much later than it was accepted a client may show, in milliseconds. Times may be off by `slack` anyway.
 pub(super) fn lateness(counters: &[(&str, Option<u64>, &Counter)], scale: u32, slack: i64) -> i64 {
-    let ends = counters.iter().filter_map(|(_, _, counter)| {
-        let clock = counter.clock.at_scale(scale);
-        Some((*clock.first_key_value()?.0, *clock.last_key_value()?.0))
-    });
+    let ends = counters.iter().filter_map(|(_, _, counter)| counter.clock.ends_at_scale(scale));
     let (from, to) =
         ends.fold((i64::MAX, i64::MIN), |all, one| (all.0.min(one.0), all.1.max(one.1)));
     let part = to.saturating_sub(from).max(0) / PARTS_OF_LOG;
@@ -39,15 +36,20 @@ pub(super) fn lateness(counters: &[(&str, Option<u64>, &Counter)], scale: u32, s
 
 /// Only the cells whose newest number is larger than all before.
 pub(super) fn rising(clock: impl IntoIterator<Item = (i64, Accepted)>) -> Clock {
-    let mut newest = None;
-    clock
-        .into_iter()
-        .filter(|(_, cell)| {
-            let rises = newest < Some(cell.newest);
-            newest = newest.max(Some(cell.newest));
-            rises
-        })
-        .collect()
+    only_rising(clock.into_iter(), |cell| cell.newest).collect()
+}
+
+fn only_rising<T>(
+    cells: impl Iterator<Item = (i64, T)>,
+    newest: impl Fn(&T) -> u64,
+) -> impl Iterator<Item = (i64, T)> {
+    let mut largest = None;
+    cells.filter(move |(_, cell)| {
+        let newest = Some(newest(cell));
+        let rises = largest < newest;
+        largest = largest.max(newest);
+        rises
+    })
 }
 
 /// The share of clients that would be out of order if both clocks were of one counter: the larger of the shares of
@@ -85,11 +87,10 @@ pub(super) fn is_mixed(counter: &Counter, scale: u32, late: i64) -> bool {
         return false;
     }
     let clock = counter.clock.at_scale(scale);
-    let marks: Vec<(i64, u64)> =
-        rising(clock.clone()).into_iter().map(|(ms, cell)| (ms, cell.newest)).collect();
-    let means = clock.iter().map(|(&ms, cell)| (ms, cell.mean()));
-    share_below(&marks, means, late) > MIXED
-        || falls(clock.iter().map(|(&ms, cell)| (ms, cell.newest)), late)
+    let newest = || clock.iter().map(|(ms, cell)| (*ms, cell.newest));
+    let marks: Vec<(i64, u64)> = only_rising(newest(), |newest| *newest).collect();
+    let means = clock.iter().map(|(ms, cell)| (*ms, cell.mean()));
+    share_below(&marks, means, late) > MIXED || falls(newest(), late)
 }
 
 /// Do clients stay below a number that was there before them, one after another?

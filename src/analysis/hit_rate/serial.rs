@@ -145,7 +145,7 @@ impl Account {
 
     fn add(&mut self, family: &Family, slack: i64, excluded: &[(i64, i64)]) {
         let mut stretches = Vec::new();
-        let mut left: Started = total(family.starts.values());
+        let mut left = total(&family.starts);
         let usual = usual_distance(family);
         for pair in family.marks.windows(2) {
             let &[from, to] = pair else { continue };
@@ -156,18 +156,15 @@ impl Account {
             let drawn = to.serial - from.serial;
             let missing = drawn - family.clients.count(from.serial + 1, to.serial);
             let mut stretch = Stretch { from, to, missing, started: Started::default() };
-            let cells: Vec<(i64, Started)> = family
-                .starts
-                .range(from.ms..=to.ms)
-                .filter(|(ms, _)| stretch.holds(**ms))
-                .map(|(ms, cell)| (*ms, *cell))
-                .collect();
+            // The cells that it holds, see there.
+            let begin = from.ms + i64::from(!from.single);
+            let cells = family.started(begin, to.ms + i64::from(!to.single));
             // Two neighbouring cells may hold attempts that are as far apart as both are wide.
-            let silence = longest_silence(&stretch, &cells) - (1 << self.scale) - slack;
+            let silence = longest_silence(&stretch, cells) - (1 << self.scale) - slack;
             if silence >= SILENT_MS.max(SILENT_TIMES.saturating_mul(usual)) {
                 continue;
             }
-            stretch.started = total(cells.iter().map(|(_, cell)| cell));
+            stretch.started = total(cells);
             left = minus(left, stretch.started);
             self.covered.merge(stretch.started);
             stretches.push(stretch);
@@ -212,14 +209,14 @@ fn doubtful(family: &Family, stretches: &[Stretch], slack: i64) -> Started {
         .filter(|(i, of)| stretches.get(i + 1).is_none_or(|next| next.from != of.to));
     let places = begins.map(|(_, of)| of.from.ms).chain(ends.map(|(_, of)| of.to.ms));
     places.filter(|_| slack > 0).fold(Started::default(), |mut sum, ms| {
-        sum.merge(total(family.starts.range(ms - slack..=ms + slack).map(|(_, cell)| cell)));
+        sum.merge(total(family.started(ms - slack, ms + slack + 1)));
         sum
     })
 }
 
-fn total<'a>(cells: impl Iterator<Item = &'a Started>) -> Started {
+fn total(cells: &[(i64, Started)]) -> Started {
     let mut sum = Started::default();
-    for cell in cells {
+    for (_, cell) in cells {
         sum.merge(*cell);
     }
     sum
@@ -235,12 +232,10 @@ fn minus(all: Started, part: Started) -> Started {
 
 /// The mean distance of attempts, in milliseconds.
 fn usual_distance(family: &Family) -> i64 {
-    let (Some((first, _)), Some((last, _))) =
-        (family.starts.first_key_value(), family.starts.last_key_value())
-    else {
+    let (Some((first, _)), Some((last, _))) = (family.starts.first(), family.starts.last()) else {
         return 0;
     };
-    let all = total(family.starts.values());
+    let all = total(&family.starts);
     let attempts = i64::try_from(all.connected() + all.failed).unwrap_or(i64::MAX);
     (last - first) / attempts.max(1)
 }
@@ -277,7 +272,7 @@ impl Guess {
 fn birth(family: &Family) -> Started {
     let Some(first) = family.marks.first() else { return Started::default() };
     let end = if first.single { first.ms } else { first.ms + 1 };
-    total(family.starts.range(..end).map(|(_, cell)| cell))
+    total(family.started(i64::MIN, end))
 }
 
 /// Pools are filled when a server starts, so these attempts are not like those behind them: all may be new, and the
@@ -340,7 +335,7 @@ fn run_in_parallel(families: &[Family]) -> bool {
 /// Is the time behind the last client no longer than the longest between two? Else something has changed: a restart
 /// whose first clients are still to come.
 fn ends_like_before(family: &Family, stretches: &[Stretch]) -> bool {
-    let (Some((end, _)), Some(mark)) = (family.starts.last_key_value(), family.marks.last()) else {
+    let (Some((end, _)), Some(mark)) = (family.starts.last(), family.marks.last()) else {
         return true;
     };
     let longest = stretches.iter().map(|stretch| stretch.to.ms - stretch.from.ms).max();

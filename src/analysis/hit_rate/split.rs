@@ -1,6 +1,6 @@
 //! The whole log's hidden new connections, split between peers.
 
-use super::fit::{Fit, fit};
+use super::fit::{Fit, can_fit, fit};
 use super::serial::{Account, Stretch, count};
 use super::silent::Silent;
 use super::{New, Peer, TOO_WIDE};
@@ -99,13 +99,15 @@ fn by_variation(
         return None;
     }
     let scale = open.iter().map(|&i| summaries[i].starts.scale()).max()?;
-    if scale > account.scale + 3 {
+    if scale > account.scale + 3 || !can_fit(open.len(), account.stretches.len()) {
         return None;
     }
     let mut attempts = vec![vec![0.0; open.len()]; account.stretches.len()];
     for (column, &i) in open.iter().enumerate() {
+        let mut near = 0;
         for (ms, cell) in summaries[i].starts.at_scale(account.scale) {
-            let near = account.stretches.partition_point(|stretch| stretch.from.ms <= ms);
+            let behind = &account.stretches[near..];
+            near += behind.iter().take_while(|stretch| stretch.from.ms <= ms).count();
             let found =
                 (near.saturating_sub(2)..near).rev().find(|&k| account.stretches[k].holds(ms));
             if let Some(row) = found.and_then(|k| attempts.get_mut(k)) {

@@ -76,8 +76,9 @@ impl Life<'_> {
         if self.last < ms {
             return Some(self.newest_serial).filter(|&newest| newest > 0);
         }
-        let (width, cells) = self.counter?.clock.to_vec();
-        cells.iter().filter(|(at, _)| at + width <= ms).map(|(_, cell)| cell.newest).max()
+        let clock = &self.counter?.clock;
+        let before = clock.iter().filter(|(at, _)| at + clock.width() <= ms);
+        before.map(|(_, cell)| cell.newest).max()
     }
 }
 
@@ -137,8 +138,8 @@ fn of_worker<'a>(
 
 /// All workers of a log without `$pid` together.
 fn of_counter<'a>(log: &'a str, counter: &'a Counter) -> Option<Life<'a>> {
-    let (width, cells) = counter.clock.to_vec();
-    let (first, last) = (cells.first()?.0, cells.last()?.0 + width - 1);
+    let (first, last) = counter.clock.ends_at_scale(0)?;
+    let last = last + counter.clock.width() - 1;
     Some(Life {
         log,
         pid: None,
@@ -149,7 +150,7 @@ fn of_counter<'a>(log: &'a str, counter: &'a Counter) -> Option<Life<'a>> {
         clients: counter.first_requests,
         first_serial: counter.first_serial.get(),
         oldest_serial: counter.first_serial.get(),
-        newest_serial: cells.iter().map(|(_, cell)| cell.newest).max()?,
+        newest_serial: counter.clock.iter().map(|(_, cell)| cell.newest).max()?,
         new_certain: 0,
         slack: slack(counter.lines, counter.whole_seconds),
         is_cut: false,
@@ -167,7 +168,7 @@ fn split(mut life: Life<'_>) -> Vec<Life<'_>> {
     let Some(counter) = life.counter.filter(|counter| counter.unnumbered == 0) else {
         return vec![life];
     };
-    let (width, cells) = counter.clock.to_vec();
+    let (width, cells) = (counter.clock.width(), counter.clock.at_scale(0));
     let mut parts = Vec::new();
     let mut rest = cells.as_slice();
     // The first cell of the rest has numbers of the counter before, too.
@@ -202,7 +203,7 @@ fn end_together(lives: &mut [Life<'_>]) {
     let mut earliest = i64::MIN;
     for at in cut {
         let life = &mut lives[at];
-        let width = life.counter.map_or(1, |counter| counter.clock.to_vec().0);
+        let width = life.counter.map_or(1, |counter| counter.clock.width());
         if life.last.div_euclid(width) != earliest.div_euclid(width) {
             earliest = life.last;
         }

@@ -34,6 +34,7 @@ pub mod history;
 mod lives;
 mod pace;
 mod peers;
+mod places;
 mod scan;
 mod series;
 mod suspects;
@@ -58,6 +59,7 @@ use pace::Pace;
 use peers::Peers;
 use scan::Burst;
 use series::Instance;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use suspects::Workers;
 use window::Window;
@@ -143,7 +145,7 @@ impl Event {
 
 /// Finds the warm-ups. The clock of error logs is `utc_offset_seconds` ahead of UTC where nothing better is known.
 pub(super) fn find(
-    inputs: &Inputs,
+    mut inputs: Inputs,
     serials: &Serials,
     groups: &Groups,
     utc_offset_seconds: i64,
@@ -152,10 +154,10 @@ pub(super) fn find(
         return Found { upstreams: vec![None; groups.len()], ..Found::default() };
     };
     let attempts = groups.iter().flat_map(|(_, peers)| peers.values()).map(|peer| peer.attempts);
-    let pace = Pace::of(&inputs.bursts, &inputs.begun, attempts.sum(), period);
+    let pace = Pace::of(std::mem::take(&mut inputs.bursts), &inputs.begun, attempts.sum(), period);
     let logs = lives::lives(&inputs.workers, serials);
     let mut events = by_workers(&logs, &inputs.told(utc_offset_seconds), &pace);
-    let peers = Peers::of(groups, &inputs.begun, &inputs.refusals);
+    let peers = Peers::of(groups, &pace, &inputs.refusals);
     let all_told = inputs.tells_all_workers(&peers);
     let workers = |burst: &Burst| Workers::near(burst, &logs, all_told);
     events.extend(by_statistics(&events, &pace, &peers, workers));
@@ -220,7 +222,9 @@ fn by_statistics(
             (window.start - pace.width, end)
         })
         .collect();
-    let rest = pace.without(&spans);
+    // Without events, as of most logs, it is all there is.
+    let rest =
+        if spans.is_empty() { Cow::Borrowed(pace) } else { Cow::Owned(pace.without(&spans)) };
     let bursts = scan::bursts(&rest);
     let mut before: Vec<(i64, u64)> =
         known.iter().map(|event| (event.window.start, event.window.new)).collect();

@@ -1,6 +1,8 @@
 //! The pace of new connections over time: how many in a span, and how many are usual around a moment.
 
+use super::places::Places;
 use crate::summary::burst::{Begun, Burst, Bursts, Count};
+use std::rc::Rc;
 
 /// How far around a moment the usual pace is looked for, in milliseconds: far enough for a hundred connections of most
 /// logs, and near enough that traffic is much the same.
@@ -18,6 +20,9 @@ const WARM: f64 = 0.02;
 /// However busy a log is, pools take this long to fill, in milliseconds.
 const MIN_REACH_MS: i64 = 1000;
 
+/// The start of a cell, the attempts in it, and how many came before.
+pub(super) type BegunBefore = (i64, Count, u64);
+
 /// Certainly new connections of a log, in cells of equal width. Times are milliseconds since the epoch.
 #[derive(Debug, Clone)]
 pub(super) struct Pace {
@@ -28,9 +33,11 @@ pub(super) struct Pace {
     /// The time that it takes to see whether connections are reused, in milliseconds: that of [`ENOUGH`] attempts.
     pub(super) reach: i64,
     /// Attempts that got a connection, new or reused, in cells of this width, and how many came before each.
-    begun_width: i64,
-    begun: Vec<(i64, Count, u64)>,
+    pub(super) begun_width: i64,
+    pub(super) begun: Rc<[BegunBefore]>,
     cells: Vec<(i64, Burst)>,
+    /// Where to look for a cell.
+    places: Places,
     /// New connections before each cell, and in all.
     before: Vec<u64>,
     handshake_before: Vec<u64>,
@@ -38,18 +45,17 @@ pub(super) struct Pace {
 
 impl Pace {
     /// The pace of a log with so many attempts.
-    pub(super) fn of(bursts: &Bursts, begun: &Begun, attempts: u64, period: (i64, i64)) -> Self {
-        let (width, cells) = bursts.to_vec();
+    pub(super) fn of(bursts: Bursts, begun: &Begun, attempts: u64, period: (i64, i64)) -> Self {
+        let (width, cells) = (bursts.width(), bursts.into_vec());
         let attempts = i64::try_from(attempts).unwrap_or(i64::MAX).max(1);
         let reach = (period.1 - period.0).saturating_mul(ENOUGH) / attempts;
         let pace = Pace::of_cells(width, cells, period, reach.clamp(MIN_REACH_MS, AROUND_MS));
-        let (begun_width, begun) = begun.to_vec();
         let mut before = 0;
-        let with_sum = |(at, count): (i64, Count)| {
+        let with_sum = |(at, count): (i64, &Count)| {
             before += u64::from(count.0);
-            (at, count, before - u64::from(count.0))
+            (at, *count, before - u64::from(count.0))
         };
-        Pace { begun_width, begun: begun.into_iter().map(with_sum).collect(), ..pace }
+        Pace { begun_width: begun.width(), begun: begun.iter().map(with_sum).collect(), ..pace }
     }
 
     /// The same without the cells that meet any of these spans.
@@ -57,13 +63,14 @@ impl Pace {
         let meets = |at: i64| spans.iter().any(|&(from, to)| at < to && at + self.width > from);
         let cells = self.cells.iter().filter(|(at, _)| !meets(*at)).copied().collect();
         let pace = Pace::of_cells(self.width, cells, self.period, self.reach);
-        Pace { begun_width: self.begun_width, begun: self.begun.clone(), ..pace }
+        Pace { begun_width: self.begun_width, begun: Rc::clone(&self.begun), ..pace }
     }
 
     fn of_cells(width: i64, cells: Vec<(i64, Burst)>, period: (i64, i64), reach: i64) -> Self {
         let sums = |what: &dyn Fn(&Burst) -> u32| {
             let mut sum = 0;
-            let mut sums = vec![0];
+            let mut sums = Vec::with_capacity(cells.len() + 1);
+            sums.push(0);
             sums.extend(cells.iter().map(|(_, cell)| {
                 sum += u64::from(what(cell));
                 sum
@@ -72,8 +79,9 @@ impl Pace {
         };
         let before = sums(&|cell| cell.new_certain);
         let handshake_before = sums(&|cell| cell.handshake_ms);
-        let (begun_width, begun) = (1, Vec::new());
-        Pace { width, period, reach, begun_width, begun, cells, before, handshake_before }
+        let (begun_width, begun) = (1, Rc::default());
+        let places = Places::of(&cells);
+        Pace { width, period, reach, begun_width, begun, cells, places, before, handshake_before }
     }
 
     /// Cells with something in them, in order.
@@ -88,19 +96,18 @@ impl Pace {
 
     /// The places of the cells that start in `from..to`.
     pub(super) fn range(&self, from: i64, to: i64) -> std::ops::Range<usize> {
-        let at = |ms: i64| self.cells.partition_point(|(start, _)| *start < ms);
+        let at = |ms: i64| self.places.before(ms, &self.cells);
         at(from)..at(to).max(at(from))
     }
 
     /// New connections in the cells that start in `from..to`.
     pub(super) fn opened(&self, from: i64, to: i64) -> u64 {
-        let range = self.range(from, to);
-        self.before[range.end] - self.before[range.start]
+        self.before(to.max(from)) - self.before(from)
     }
 
-    /// To look at stretches in the order of time.
-    pub(super) fn slide(&self) -> Slide<'_> {
-        Slide { pace: self, from: 0, to: 0 }
+    /// New connections in the cells that start before a moment.
+    pub(super) fn before(&self, ms: i64) -> u64 {
+        self.before[self.places.before(ms, &self.cells)]
     }
 
     /// The sum of their connect times in milliseconds.
@@ -199,28 +206,6 @@ impl Pace {
 
     fn stretch(&self, from: i64, to: i64) -> i64 {
         ((to - from) / STRETCHES / self.width).max(1) * self.width
-    }
-}
-
-/// Looks at one stretch after the other without searching for each.
-#[derive(Debug)]
-pub(super) struct Slide<'a> {
-    pace: &'a Pace,
-    /// Cells before the stretch, and those before its end.
-    from: usize,
-    to: usize,
-}
-
-impl Slide<'_> {
-    /// As [`Pace::opened`], for a stretch that neither begins nor ends before the last one.
-    pub(super) fn opened(&mut self, from: i64, to: i64) -> u64 {
-        let cells = &self.pace.cells;
-        let behind = |at: usize, ms: i64| {
-            at + cells[at..].iter().take_while(|(start, _)| *start < ms).count()
-        };
-        self.from = behind(self.from, from);
-        self.to = behind(self.to.max(self.from), to);
-        self.pace.before[self.to] - self.pace.before[self.from]
     }
 }
 

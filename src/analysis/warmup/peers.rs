@@ -5,9 +5,10 @@
 //! set, by what the coarse timelines say of each: exact where a cell is one peer's, or the log short.
 
 use super::Groups;
-use super::pace::{Pace, per};
-use crate::summary::burst::{Begun, Burst, Count, Refusals, peer_bit};
+use super::pace::{BegunBefore, Pace, per};
+use crate::summary::burst::{Burst, Refusals, peer_bit};
 use crate::summary::peer::PeerSummary;
+use std::rc::Rc;
 
 /// All peers of a log.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(super) struct Peers<'a> {
     new_certain: u64,
     /// Connections of all peers, new or reused, in cells of this width.
     begun_width: i64,
-    begun: Vec<(i64, Count)>,
+    begun: Rc<[BegunBefore]>,
     refusals: &'a Refusals,
 }
 
@@ -66,7 +67,7 @@ pub(super) struct Opened {
 }
 
 impl<'a> Peers<'a> {
-    pub(super) fn of(groups: &'a Groups, begun: &Begun, refusals: &'a Refusals) -> Self {
+    pub(super) fn of(groups: &'a Groups, pace: &Pace, refusals: &'a Refusals) -> Self {
         let all: Vec<Peer<'a>> = groups
             .iter()
             .enumerate()
@@ -78,7 +79,7 @@ impl<'a> Peers<'a> {
             })
             .collect();
         let new_certain = all.iter().map(|peer| peer.summary.new_certain).sum();
-        let (begun_width, begun) = begun.to_vec();
+        let (begun_width, begun) = (pace.begun_width, Rc::clone(&pace.begun));
         Peers { all, new_certain, begun_width, begun, refusals }
     }
 
@@ -93,17 +94,17 @@ impl<'a> Peers<'a> {
 
     /// Connections of all peers, new or reused, of the cells that begin in `from..to`.
     pub(super) fn begun(&self, from: i64, to: i64) -> impl Iterator<Item = f64> {
-        let at = |ms: i64| self.begun.partition_point(|(start, _)| *start < ms);
+        let at = |ms: i64| self.begun.partition_point(|(start, ..)| *start < ms);
         let cells = &self.begun[at(from)..at(to).max(at(from))];
-        cells.iter().map(|(_, count)| f64::from(count.0))
+        cells.iter().map(|(_, count, _)| f64::from(count.0))
     }
 
     /// Connections of all peers, new or reused, of requests that began in `from..to`, as if cells were filled evenly.
     pub(super) fn begun_between(&self, from: i64, to: i64) -> f64 {
         let width = self.begun_width;
-        let at = |ms: i64| self.begun.partition_point(|(start, _)| start + width <= ms);
-        let cells = self.begun[at(from)..].iter().take_while(|(start, _)| *start < to);
-        let part = |(start, count): &(i64, Count)| {
+        let at = |ms: i64| self.begun.partition_point(|(start, ..)| start + width <= ms);
+        let cells = self.begun[at(from)..].iter().take_while(|(start, ..)| *start < to);
+        let part = |(start, count, _): &BegunBefore| {
             let inside = (to.min(start + width) - from.max(*start)).max(0);
             f64::from(count.0) * per(1, width) * super::pace::times(1.0, inside)
         };

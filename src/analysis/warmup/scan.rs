@@ -19,8 +19,10 @@
 //! wrong.
 
 use super::pace::{Pace, per};
+use crate::summary::burst::Burst as Cell;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// A burst has at least so many connections.
 const MIN_NEW: u64 = 8;
@@ -64,19 +66,16 @@ pub(super) fn bursts(pace: &Pace) -> Vec<Burst> {
     let ln_windows = per(u64::try_from(4 * cells).unwrap_or(u64::MAX), 1).ln();
     let mut found = Vec::new();
     let mut length = pace.width;
+    let of_cell = |(at, cell): &(i64, Cell)| (*at, u64::from(cell.new_certain));
+    let mut steps: Vec<(i64, u64)> = pace.cells().iter().map(of_cell).collect();
     while length <= LONGEST_MS.max(pace.width) && length * 5 <= pace.period.1 - pace.period.0 {
-        let mut last = i64::MIN;
-        let mut windows = pace.slide();
-        for &(at, _) in pace.cells() {
-            let step = (length / 2).max(pace.width);
-            for start in [at.div_euclid(step) * step - step, at.div_euclid(step) * step] {
-                if start > last {
-                    last = start;
-                    let new = windows.opened(start, start + length);
-                    found.extend(burst(pace, start, length, new, ln_windows));
-                }
-            }
+        let step = (length / 2).max(pace.width);
+        if step > pace.width {
+            widen(&mut steps, step);
         }
+        windows(&steps, step, length, |start, new| {
+            found.extend(burst(pace, start, length, new, ln_windows));
+        });
         length *= 2;
     }
     found.sort_by(|a: &Burst, b| {
@@ -101,6 +100,33 @@ pub(super) fn bursts(pace: &Pace) -> Vec<Burst> {
     best
 }
 
+/// Steps of time with their new connections, as steps of this length.
+fn widen(steps: &mut Vec<(i64, u64)>, length: i64) {
+    for (at, _) in steps.iter_mut() {
+        *at = at.div_euclid(length) * length;
+    }
+    steps.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        kept.1 += if same { next.1 } else { 0 };
+        same
+    });
+}
+
+/// Windows of one or two steps that have new connections, in order.
+fn windows(steps: &[(i64, u64)], step: i64, length: i64, mut look: impl FnMut(i64, u64)) {
+    let is_double = length > step;
+    let mut last = None;
+    for (i, &(at, new)) in steps.iter().enumerate() {
+        // Else it is that of the step before.
+        if is_double && last != Some(at - step) {
+            look(at - step, new);
+        }
+        let next = steps.get(i + 1).filter(|(next, _)| is_double && *next == at + step);
+        look(at, new + next.map_or(0, |(_, new)| *new));
+        last = Some(at);
+    }
+}
+
 /// The window with so many new connections as a burst, if it is one.
 fn burst(pace: &Pace, start: i64, length: i64, new: u64, ln_windows: f64) -> Option<Burst> {
     if new < MIN_NEW {
@@ -108,18 +134,10 @@ fn burst(pace: &Pace, start: i64, length: i64, new: u64, ln_windows: f64) -> Opt
     }
     let at = |i: i64| pace.opened(start + i * length, start + (i + 1) * length);
     // Most windows of a busy log end here.
-    if at(-2).min(at(-3)) * 4 > new {
+    if at(-2) * 4 > new && at(-3) * 4 > new {
         return None;
     }
-    // At least half of it.
-    let is_inside =
-        |i: &i64| (pace.period.0..=pace.period.1).contains(&(start + i * length + length / 2));
-    let before: Vec<u64> = (-1 - NEIGHBOURS..-1).filter(is_inside).map(at).collect();
-    let mut all: Vec<u64> = (2..2 + NEIGHBOURS).filter(is_inside).map(at).collect();
-    if before.len() < MIN_BEFORE || before.len() + all.len() < MIN_ALL {
-        return None;
-    }
-    all.extend(before);
+    let mut all = neighbours(pace, start, length)?;
     let like_it = all.iter().filter(|&&other| other * 2 >= new).count();
     if like_it > (all.len() / 10).max(2) {
         return None;
@@ -137,6 +155,27 @@ fn burst(pace: &Pace, start: i64, length: i64, new: u64, ln_windows: f64) -> Opt
     let likelihood = count * (count / usual).ln() - (count - usual);
     let usual = usual / per(u64::try_from(length).ok()?, 1);
     Some(Burst { start, end: start + length, new, usual, likelihood })
+}
+
+/// New connections of the windows around this one, none where there are too few of them.
+fn neighbours(pace: &Pace, start: i64, length: i64) -> Option<Vec<u64>> {
+    // At least half of it.
+    let is_inside =
+        |i: &i64| (pace.period.0..=pace.period.1).contains(&(start + i * length + length / 2));
+    let mut all = Vec::with_capacity(usize::try_from(2 * NEIGHBOURS).unwrap_or(0));
+    // Each ends where the next one begins.
+    let mut add = |places: Range<i64>| {
+        let mut last = None;
+        for i in places.filter(is_inside) {
+            let from = last.unwrap_or_else(|| pace.before(start + i * length));
+            let to = pace.before(start + (i + 1) * length);
+            all.push(to - from);
+            last = Some(to);
+        }
+        all.len()
+    };
+    let before = add(-1 - NEIGHBOURS..-1);
+    (add(2..2 + NEIGHBOURS) >= MIN_ALL && before >= MIN_BEFORE).then_some(all)
 }
 
 /// How many connections are opened at a time: variance by mean of these sorted counts, without the largest tenth of

@@ -1,7 +1,10 @@
+//! Cells against a slow and obvious form of them.
+
 use super::*;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Count(u64);
 
 impl Merge for Count {
@@ -20,15 +23,19 @@ fn of(seconds: &[i64]) -> Seconds {
     cells
 }
 
+fn all(cells: &Seconds) -> (i64, BTreeMap<i64, Count>) {
+    (cells.width(), cells.iter().map(|(ms, count)| (ms, *count)).collect())
+}
+
 #[test]
 fn it_coarsens_only_when_it_must() {
-    assert_eq!(of(&(0..64).collect::<Vec<_>>()).cells().0, 1000);
-    assert_eq!(of(&(0..65).collect::<Vec<_>>()).cells().0, 2000);
+    assert_eq!(of(&(0..64).collect::<Vec<_>>()).width(), 1000);
+    assert_eq!(of(&(0..65).collect::<Vec<_>>()).width(), 2000);
 }
 
 #[test]
 fn one_wild_date_does_not_blur_the_others() {
-    assert_eq!(of(&[1, 2, 3, 253_402_300_799]).cells().0, 1000);
+    assert_eq!(of(&[1, 2, 3, 253_402_300_799]).width(), 1000);
 }
 
 #[test]
@@ -78,8 +85,22 @@ fn any_seconds() -> impl Strategy<Value = Vec<i64>> {
 
 proptest! {
     #[test]
+    fn coarser_cells_are_those_of_the_slow_form(seconds in any_seconds(), by in 0u32..8) {
+        let cells = of(&seconds);
+        let scale = (cells.scale() + by).saturating_sub(4);
+        let width = cells.width().max(1000 << scale);
+        let mut coarser: BTreeMap<i64, Count> = BTreeMap::new();
+        for second in &seconds {
+            coarser.entry((second * 1000).div_euclid(width) * width).or_default().0 += 1;
+        }
+        let ends = coarser.keys().next().copied().zip(coarser.keys().last().copied());
+        prop_assert_eq!(cells.ends_at_scale(scale), ends);
+        prop_assert_eq!(cells.at_scale(scale), coarser.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
     fn cells_are_those_of_the_slow_form(seconds in any_seconds()) {
-        prop_assert_eq!(of(&seconds).cells(), slowly(&seconds));
+        prop_assert_eq!(all(&of(&seconds)), slowly(&seconds));
     }
 
     #[test]
@@ -87,13 +108,13 @@ proptest! {
         mut seconds in prop::collection::vec(-1000i64..1000, 0..600),
         cut in 0usize..600,
     ) {
-        let whole = of(&seconds).cells();
+        let whole = all(&of(&seconds));
         prop_assert_eq!(whole.1.values().map(|count| count.0).sum::<u64>(), seconds.len() as u64);
         let cut = cut.min(seconds.len());
         let mut parts = of(&seconds[cut..]);
         parts.merge(of(&seconds[..cut]));
-        prop_assert_eq!(&parts.cells(), &whole);
+        prop_assert_eq!(&all(&parts), &whole);
         seconds.reverse();
-        prop_assert_eq!(&of(&seconds).cells(), &whole);
+        prop_assert_eq!(&all(&of(&seconds)), &whole);
     }
 }

@@ -152,7 +152,9 @@ impl Changes {
         while count(scale) > MAX_CELLS {
             scale += 1;
         }
-        self.coarsen(scale);
+        while self.scale < scale {
+            self.coarsen();
+        }
         let first = from >> scale;
         let Cells { first: own_first, changes } = &mut self.cells;
         if changes.is_empty() {
@@ -164,29 +166,36 @@ impl Changes {
             *own_first = first;
         }
         let places = usize::try_from(count(scale)).unwrap_or(0);
-        // There are many pools: no more room than a few times in a row will need.
-        changes.reserve_exact(places.next_multiple_of(32).saturating_sub(changes.len()));
-        changes.resize(places, Change::default());
+        if places > changes.capacity() {
+            // There are many pools: no more room than a few times in a row will need.
+            changes.reserve_exact(places.next_multiple_of(32) - changes.len());
+        }
+        // Mostly it is one.
+        while changes.len() < places {
+            changes.push(Change::default());
+        }
     }
 
-    fn coarsen(&mut self, scale: u32) {
-        let by = scale - self.scale;
-        if by == 0 {
-            return;
-        }
-        self.scale = scale;
+    /// Makes the cells twice as wide.
+    fn coarsen(&mut self) {
+        self.scale += 1;
         let Cells { first, changes } = &mut self.cells;
-        let coarse_first = *first >> by;
-        let mut kept = 0;
-        for (at, index) in (0..changes.len()).zip(*first..) {
-            kept = usize::try_from((index >> by) - coarse_first).unwrap_or(0);
-            if changes[at] != Change::default() {
-                let change = std::mem::take(&mut changes[at]);
-                changes[kept].add(change);
-            }
+        // The first one's neighbour before it may be missing, and the last one's behind it.
+        let alone = usize::from(*first & 1 == 1).min(changes.len());
+        let all = std::cell::Cell::from_mut(changes.as_mut_slice()).as_slice_of_cells();
+        let pairs = all[alone..].chunks_exact(2);
+        let last = pairs.remainder().first();
+        let mut places = all[alone..].iter();
+        for (pair, place) in pairs.zip(&mut places) {
+            let mut sum = pair[0].get();
+            sum.add(pair[1].get());
+            place.set(sum);
         }
-        changes.truncate(kept + 1);
-        *first = coarse_first;
+        if let (Some(last), Some(place)) = (last, places.next()) {
+            place.set(last.get());
+        }
+        changes.truncate(alone + (changes.len() - alone).div_ceil(2));
+        *first >>= 1;
     }
 
     /// All cells in order.
@@ -197,12 +206,14 @@ impl Changes {
 
 impl Merge for Changes {
     fn merge(&mut self, mut other: Self) {
-        let scale = self.scale.max(other.scale);
-        self.coarsen(scale);
-        other.coarsen(scale);
+        while self.scale < other.scale {
+            self.coarsen();
+        }
         self.span.merge(other.span);
         self.extend();
-        other.coarsen(self.scale);
+        while other.scale < self.scale {
+            other.coarsen();
+        }
         if other.cells.changes.is_empty() {
             return;
         }
