@@ -2,6 +2,7 @@
 
 use super::lanes::LANES;
 use super::near::halves;
+use std::num::NonZero;
 
 /// The top bit of each byte.
 const TOP: u64 = 0x8080_8080_8080_8080;
@@ -30,8 +31,8 @@ pub(super) struct Number {
     zeros: u64,
     /// Where the dot must be.
     dot: u64,
-    /// The highest bit that the byte in front of the number may have among the last eight: more are too few digits.
-    limit: u32,
+    /// The least width, in bits.
+    least: u32,
     /// What the upper four of eight digits count, in the upper half; and one for the lower four.
     scale: u64,
     /// What digits in front of all eight count.
@@ -44,30 +45,20 @@ const fn scale(upper: u64) -> u64 {
 }
 
 /// A whole number.
-pub(super) const INTEGER: Number = Number {
-    zeros: ZEROS,
-    dot: 0,
-    limit: top_bit_before(1),
-    scale: scale(10_000),
-    front: 100_000_000,
-};
+pub(super) const INTEGER: Number =
+    Number { zeros: ZEROS, dot: 0, least: 8, scale: scale(10_000), front: 100_000_000 };
 
 /// Seconds with three digits behind the dot, to be read as milliseconds.
 pub(super) const MILLIS: Number = Number {
     zeros: ZEROS ^ ((b'0' ^ b'.') as u64) << 32,
     dot: 0xff << 32,
-    limit: top_bit_before(5),
+    least: 8 * "0.000".len() as u32,
     scale: scale(1000),
     front: 10_000_000,
 };
 
 /// No number at all.
-pub(super) const NONE: Number = Number { zeros: 0, dot: 0, limit: 0, scale: 0, front: 0 };
-
-/// The top bit of the byte in front of the last so many of eight, one at least.
-const fn top_bit_before(last: u32) -> u32 {
-    u64::BITS - 8 * last - 1
-}
+pub(super) const NONE: Number = Number { zeros: 0, dot: 0, least: u64::BITS, scale: 0, front: 0 };
 
 /// What is returned for no number: two words, which stay in registers.
 pub(super) const NOWHERE: (u64, usize) = (0, usize::MAX);
@@ -106,17 +97,17 @@ impl Number {
         let digits = last ^ self.zeros;
         // The byte in front of a number lets no carry through, whatever stands before it.
         let others = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & TOP;
-        let before_it = others.checked_ilog2()?;
-        if digits & self.dot != 0 || before_it > self.limit {
+        let width = NonZero::new(others)?.leading_zeros();
+        if digits & self.dot != 0 || width < self.least {
             return None;
         }
-        // Bits of what stands in front: less than 64.
-        let behind = (before_it + 1) & 63;
+        // In bits; at least a byte, and at most seven.
+        let behind = width.wrapping_neg() & 63;
         let both = u128::from(last) << 64 | u128::from(front);
         #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
         let before = (both >> behind) as u64;
         let kept = digits >> behind << behind;
-        Some((eight(kept, self.scale), 8 - behind as usize / 8, before))
+        Some((eight(kept, self.scale), width as usize / 8, before))
     }
 
     /// The longest number that `text` ends with, and where it starts: nowhere ([`NOWHERE`]) if there is none, or if it is
@@ -130,15 +121,16 @@ impl Number {
             return NOWHERE;
         }
         let others = not_below_ten(digits);
-        let Some(before) = others.checked_ilog2() else {
+        let Some(others) = NonZero::new(others) else {
             return self.read_long(digits, &text[..text.len() - 8]);
         };
-        if before > self.limit {
+        let width = others.leading_zeros();
+        if width < self.least {
             return NOWHERE;
         }
-        // What stands in front becomes zeros. The limit is below 63, so there is something to shift by.
-        let kept = digits & (u64::MAX - 1) << before;
-        (eight(kept, self.scale), text.len() - 7 + before as usize / 8)
+        // What stands in front becomes zeros: at least a byte, and at most seven.
+        let behind = width.wrapping_neg() & 63;
+        (eight(digits >> behind << behind, self.scale), text.len() - width as usize / 8)
     }
 
     /// The same where the last eight digits are not all there are.
