@@ -52,6 +52,9 @@ pub fn millis_wide(text: &[u8]) -> Option<i64> {
 }
 
 fn millis_long(text: &[u8]) -> Option<i64> {
+    if text == b"-" {
+        return None;
+    }
     let dot = text.iter().position(|&byte| byte == b'.').unwrap_or(text.len());
     let (whole, fraction) = (&text[..dot], text.get(dot + 1..).unwrap_or(b""));
     if whole.is_empty() || whole.len() > 15 || !fraction.iter().all(u8::is_ascii_digit) {

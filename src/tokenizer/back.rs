@@ -177,6 +177,15 @@ impl FromRight {
     #[inline(never)]
     fn read_number(&self, layout: &Layout, line: &mut Tokens<'_>) {
         let Some(rest) = line.line.get(..line.end) else { return };
+        // Where there was no upstream nothing else stands in all of its lists.
+        if let [front @ .., b'-'] = rest
+            && self.before.ends(front)
+        {
+            line.values.numbered &= !(1 << self.field.index());
+            line.values.place(self.field, front.len(), line.end);
+            line.end = front.len() - self.before.len();
+            return;
+        }
         let (number, start) = self.number.read_back(rest);
         if rest.get(..start).is_some_and(|front| self.before.ends(front)) {
             line.values.place(self.field, start, line.end);
