@@ -52,7 +52,7 @@ pub(super) const INTEGER: Number =
 pub(super) const MILLIS: Number = Number {
     zeros: ZEROS ^ ((b'0' ^ b'.') as u64) << 32,
     dot: 0xff << 32,
-    least: 8 * "0.000".len() as u32,
+    least: 8 * 5,
     scale: scale(1000),
     front: 10_000_000,
 };

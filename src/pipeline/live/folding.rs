@@ -58,10 +58,22 @@ impl<'a> Folding<'a> {
         source.lines += too_long;
         source.malformed += too_long;
         source.too_long += too_long;
-        for line in Lines::new(&job.bytes).filter(|line| !line.bytes.is_empty()) {
-            source.lines += 1;
+        let lines =
+            || Lines::new(&job.bytes).map(|line| line.bytes).filter(|line| !line.is_empty());
+        let before = source.lines;
+        if let (Some(Reading::Access(recipe)), false) = (&reading, job.is_mixed) {
+            source.lines += self.reader.lines(recipe, lines(), part, |_, line, mismatch| {
+                source.malformed += 1;
+                source.first_malformed.get_or_insert_with(|| mismatch.reason(line));
+            });
+        } else {
+            for line in lines() {
+                source.lines += 1;
+                self.line(reading.as_ref(), line, part, source);
+            }
+        }
+        if source.lines > before {
             source.last_line_ms = Some(now_ms);
-            self.line(job, reading.as_ref(), line.bytes, part, source);
         }
         if let Some((file, position)) = &job.at {
             positions.note(&Piece {
@@ -75,9 +87,9 @@ impl<'a> Folding<'a> {
         }
     }
 
+    /// Takes in a line that may be one of an error log, or is none of an access log.
     fn line(
         &mut self,
-        job: &Job,
         reading: Option<&Reading>,
         line: &[u8],
         part: &mut Part,
@@ -85,7 +97,7 @@ impl<'a> Folding<'a> {
     ) {
         match reading {
             Some(Reading::Access(recipe)) => {
-                if job.is_mixed && self.error_log.fits(recipe.own(line)) {
+                if self.error_log.fits(recipe.own(line)) {
                     self.error_log
                         .event(recipe.own(line))
                         .into_iter()
