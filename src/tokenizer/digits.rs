@@ -52,6 +52,7 @@ pub(super) const INTEGER: Number =
 pub(super) const MILLIS: Number = Number {
     zeros: ZEROS ^ ((b'0' ^ b'.') as u64) << 32,
     dot: 0xff << 32,
+    // That of `0.000`.
     least: 8 * 5,
     scale: scale(1000),
     front: 10_000_000,
