@@ -154,7 +154,8 @@ impl Tokenizer {
     /// no more: these [`Tokenizer::tokenize_strictly`] reads, or says where they stop fitting.
     #[inline]
     pub fn tokenize_some(&self, lines: &mut [Tokens<'_>]) -> u32 {
-        self.plan.scan(&self.layout, lines)
+        let some = lines.len().min(BATCH);
+        self.plan.scan(&self.layout, &mut lines[..some])
     }
 
     /// Does the line fit the format as it stands, not only by its keys?

@@ -15,8 +15,8 @@ use super::layout::Layout;
 use super::plan::Plan;
 
 impl Plan {
-    /// Sets the values of some lines, at most 32, and gives the bits of those that fit at the first try. Of others some
-    /// values may be set.
+    /// Sets the values of some lines, of which there are no more than bits, and gives the bits of those that fit at the first
+    /// try. Of others some values may be set.
     pub(super) fn scan(&self, layout: &Layout, lines: &mut [Tokens<'_>]) -> u32 {
         if self.hopeless {
             return 0;
