@@ -186,8 +186,9 @@ impl FromRight {
             line.end = front.len() - self.before.len();
             return;
         }
-        let (number, start) = self.number.read_back(rest);
-        if rest.get(..start).is_some_and(|front| self.before.ends(front)) {
+        if let Some((number, start)) = self.number.read_back(rest)
+            && self.before.ends(&rest[..start])
+        {
             line.values.place(self.field, start, line.end);
             line.values.place_number(self.field, number);
             line.end = start - self.before.len();

@@ -61,9 +61,6 @@ pub(super) const MILLIS: Number = Number {
 /// No number at all.
 pub(super) const NONE: Number = Number { zeros: 0, dot: 0, least: u64::BITS, scale: 0, front: 0 };
 
-/// What is returned for no number: two words, which stay in registers.
-pub(super) const NOWHERE: (u64, usize) = (0, usize::MAX);
-
 impl Number {
     /// The number of sixteen digits, the dot being one that counts nothing.
     #[inline]
@@ -111,40 +108,36 @@ impl Number {
         Some((eight(kept, self.scale), width as usize / 8, before))
     }
 
-    /// The longest number that `text` ends with, and where it starts: nowhere ([`NOWHERE`]) if there is none, or if it is
-    /// not quickly read, with more than fifteen digits or too near the start of the text.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "called a dozen times a line; measured")]
-    pub(super) fn read_back(&self, text: &[u8]) -> (u64, usize) {
-        let Some(last) = text.last_chunk::<8>() else { return NOWHERE };
-        let digits = u64::from_le_bytes(*last) ^ self.zeros;
+    /// The longest number that `text` ends with, and where it starts; none also where it is not quickly read, with more than
+    /// fifteen digits or too near the start of the text.
+    #[inline]
+    pub(super) fn read_back(&self, text: &[u8]) -> Option<(u64, usize)> {
+        let digits = u64::from_le_bytes(*text.last_chunk::<8>()?) ^ self.zeros;
         if digits & self.dot != 0 {
-            return NOWHERE;
+            return None;
         }
-        let others = not_below_ten(digits);
-        let Some(others) = NonZero::new(others) else {
+        let Some(others) = NonZero::new(not_below_ten(digits)) else {
             return self.read_long(digits, &text[..text.len() - 8]);
         };
         let width = others.leading_zeros();
         if width < self.least {
-            return NOWHERE;
+            return None;
         }
         // What stands in front becomes zeros: at least a byte, and at most seven.
         let behind = width.wrapping_neg() & 63;
-        (eight(digits >> behind << behind, self.scale), text.len() - width as usize / 8)
+        Some((eight(digits >> behind << behind, self.scale), text.len() - width as usize / 8))
     }
 
     /// The same where the last eight digits are not all there are.
     #[inline(never)]
-    fn read_long(&self, digits: u64, front: &[u8]) -> (u64, usize) {
-        let Some(last) = front.last_chunk::<8>() else { return NOWHERE };
-        let upper = u64::from_le_bytes(*last) ^ ZEROS;
-        let Some(before) = not_below_ten(upper).checked_ilog2() else { return NOWHERE };
+    fn read_long(&self, digits: u64, front: &[u8]) -> Option<(u64, usize)> {
+        let upper = u64::from_le_bytes(*front.last_chunk::<8>()?) ^ ZEROS;
+        let before = not_below_ten(upper).checked_ilog2()?;
         if self.scale == 0 {
-            return NOWHERE;
+            return None;
         }
         let kept = upper & ((u64::MAX - 1) << before);
-        (self.join(kept, digits), front.len() - 7 + before as usize / 8)
+        Some((self.join(kept, digits), front.len() - 7 + before as usize / 8))
     }
 }
 
@@ -285,7 +278,6 @@ mod tests {
 
     #[test]
     fn numbers_are_read_back_from_the_end_of_a_text() {
-        let is_found = |read: &(u64, usize)| *read != NOWHERE;
         for (at, byte) in (0..20).flat_map(|at| (0..=255).map(move |byte| (at, byte))) {
             for front in 0..20 {
                 let mut text = *b"12345678901234567890";
@@ -293,20 +285,20 @@ mod tests {
                 text[front] = b'=';
                 let read = INTEGER.read_back(&text);
                 let slow = slowly(&text, false).filter(|(_, start)| (5..20).contains(start));
-                assert_eq!(Some(read).filter(is_found), slow, "{}", text.escape_ascii());
+                assert_eq!(read, slow, "{}", text.escape_ascii());
                 let mut text = *b"1234567890123456.890";
                 text[at] = byte;
                 text[front] = b'"';
                 let read = MILLIS.read_back(&text);
                 let slow = slowly(&text, true).filter(|(_, start)| (5..20).contains(start));
-                assert_eq!(Some(read).filter(is_found), slow, "{}", text.escape_ascii());
+                assert_eq!(read, slow, "{}", text.escape_ascii());
             }
         }
-        assert_eq!(INTEGER.read_back(b"=123456"), NOWHERE, "near the start");
-        assert_eq!(INTEGER.read_back(b"=12345678"), NOWHERE, "near the start");
+        assert_eq!(INTEGER.read_back(b"=123456"), None, "near the start");
+        assert_eq!(INTEGER.read_back(b"=12345678"), None, "near the start");
         let controls = b"\" 123\x01\x02\x03\x04\x05\x06\x07\x08";
         for no_number in [&b"uct=\"0.001"[..], controls, &[0; 16]] {
-            assert_eq!(NONE.read_back(no_number), NOWHERE, "{}", no_number.escape_ascii());
+            assert_eq!(NONE.read_back(no_number), None, "{}", no_number.escape_ascii());
         }
     }
 }

@@ -105,7 +105,7 @@ impl FromLeft {
     /// The number that the value from `at` to `end` is.
     #[inline]
     fn number_from(&self, line: &[u8], at: usize, end: usize) -> Option<u64> {
-        let (number, start) = self.number.read_back(&line[..end]);
+        let (number, start) = self.number.read_back(&line[..end])?;
         (start == at).then_some(number)
     }
 }
