@@ -190,10 +190,9 @@ fn summaries(bench: &Bench, log: &Log) -> Result<()> {
     let recipe = Recipe::new(&format, None, Choice::default(), "access.log");
     bench.run("fold", log.size(), &log.counts(), || {
         let mut fold = Fold::default();
-        for line in log.lines() {
-            fold.line(&recipe, line).map_err(|mismatch| mismatch.reason(line))?;
-        }
-        Ok(counts(fold.summary))
+        let mut odd = None;
+        fold.lines(&recipe, log.lines(), |_, line, mismatch| odd = Some(mismatch.reason(line)));
+        odd.map_or(Ok(counts(fold.summary)), |reason| Err(reason.into()))
     })?;
     let mut parts: Vec<Fold> = (0..64).map(|_| Fold::default()).collect();
     for (i, line) in log.lines().enumerate() {

@@ -107,14 +107,14 @@ impl Reader {
                 tokens.restart(recipe.own(line));
                 count += 1;
             }
-            if count == 0 {
-                return before;
-            }
             let some = &some[..count];
             self.some(recipe, some, &mut tokens[..count], place, &mut |at, mismatch| {
                 odd(before + at as u64 + 1, some[at], mismatch);
             });
             before += count as u64;
+            if count < BATCH {
+                return before;
+            }
         }
     }
 

@@ -5,8 +5,9 @@
 use crate::util::{Dir, FORMAT, line};
 use keepwarm::error::Error;
 use keepwarm::fold::{Choice, Fold, Recipe};
-use keepwarm::log_format::{Escape, LogFormat};
+use keepwarm::log_format::{Escape, LogFormat, presets};
 use keepwarm::nginx_conf::{DiskLoader, NginxConf};
+use keepwarm::tokenizer::prefix::Prefix;
 use proptest::prelude::*;
 
 const OUTPUTS: [&str; 5] = ["table", "json", "csv", "markdown", "prometheus"];
@@ -242,6 +243,43 @@ proptest! {
     }
 
     #[test]
+    fn lines_that_are_read_together_are_counted_as_one_by_one(
+        preset in prop::sample::select(presets::ALL),
+        prefix in prop::option::of(Just("<190>Nov 21 02:03:23 web1 nginx: ")),
+        lines in prop::collection::vec((any::<u64>(), 0u8..12, any::<prop::sample::Index>()), 0..100),
+    ) {
+        let format = preset.format().unwrap();
+        let line = |(seed, change, at): &(u64, u8, prop::sample::Index)| {
+            let (mut line, _) = crate::lines::line(&format, &mut crate::lines::Rng::new(*seed));
+            line.splice(..0, prefix.unwrap_or_default().bytes());
+            match change {
+                0 => line.clear(),
+                1 => line.truncate(at.index(line.len() + 1)),
+                2 => line.insert(at.index(line.len() + 1), b'"'),
+                3 => drop(line.remove(at.index(line.len()))),
+                _ => {}
+            }
+            line
+        };
+        let lines: Vec<Vec<u8>> = lines.iter().map(line).collect();
+        let found = prefix.map(|prefix| Prefix::candidates(format!("{prefix}x y").as_bytes()).unwrap().remove(0));
+        prop_assert_eq!(found.is_some(), prefix.is_some());
+        let recipe = Recipe::new(&format, found, Choice::default(), "access.log");
+        let (mut together, mut one_by_one) = (Fold::default(), Fold::default());
+        let (mut odd, mut expected) = (Vec::new(), Vec::new());
+        let all = lines.iter().map(Vec::as_slice);
+        let count = together.lines(&recipe, all, |number, line, mismatch| odd.push((number, line.to_vec(), mismatch)));
+        prop_assert_eq!(count, lines.len() as u64);
+        for (number, line) in (1..).zip(&lines) {
+            if let Err(mismatch) = one_by_one.line(&recipe, line) {
+                expected.push((number, line.clone(), mismatch));
+            }
+        }
+        prop_assert_eq!(odd, expected);
+        prop_assert_eq!(together.summary, one_by_one.summary);
+    }
+
+    #[test]
     fn whatever_the_lines_each_is_counted_once(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let lines: Vec<&[u8]> = bytes.split(|byte| *byte < 20).collect();
         let recipe = match keepwarm::detect::detect("x", &lines) {
@@ -253,14 +291,5 @@ proptest! {
         let counts = fold.summary.lines;
         prop_assert_eq!(counts.lines, lines.iter().filter(|line| !line.is_empty()).count() as u64);
         prop_assert_eq!((counts.malformed, counts.matched), (errors, counts.lines - errors));
-        let mut together = Fold::default();
-        let mut odd = Vec::new();
-        let count = together.lines(&recipe, lines.iter().copied(), |number, line, _| odd.push((number, line.to_vec())));
-        prop_assert_eq!(count, lines.len() as u64);
-        prop_assert_eq!(together.summary, fold.summary);
-        let mut fold = Fold::default();
-        let expected: Vec<_> =
-            (1..).zip(&lines).filter(|(_, line)| fold.line(&recipe, line).is_err()).map(|(number, line)| (number, line.to_vec())).collect();
-        prop_assert_eq!(odd, expected);
     }
 }

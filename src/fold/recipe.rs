@@ -114,7 +114,12 @@ impl Recipe {
         let workers = format.logs("pid");
         // nginx's own host, and no word of a client's (`ngx_http_variable_hostname`).
         let by_host = matches!(&choice.by, By::Variable(name) if name == "hostname");
-        let is_usual = serials && pools && workers && choice.group.is_none();
+        let is_usual = serials
+            && pools
+            && workers
+            && choice.group.is_none()
+            && choice.excluded.is_empty()
+            && !matches!(choice.by, By::Variable(_));
         let log = log.into();
         Recipe { tokenizer, prefix, choice, log, by_host, serials, pools, workers, is_usual }
     }

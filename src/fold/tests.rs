@@ -101,47 +101,79 @@ fn workers_of_hosts_are_told_apart_by_hostname() {
     }
 }
 
+const TELLS_ALL: &str = "$remote_addr $msec $request_time $pid $connection $connection_requests \"$proxy_host\" \
+     \"$upstream_addr\" \"$upstream_connect_time\" \"$upstream_header_time\" \"$upstream_response_time\" \
+     \"$upstream_status\" \"$upstream_bytes_sent\"";
+
+/// A line of [`TELLS_ALL`]; of every few one that is not usual, or none at all.
+fn any_line(nth: usize, peers: &[String]) -> String {
+    let peer = &peers[nth % peers.len()];
+    let lists = |value: &str| {
+        let two = format!("{value}, {value}");
+        if peer.contains(", ") { two } else { value.to_owned() }
+    };
+    let at = |all: &[&'static str], step: usize| all[nth / step % all.len()];
+    let connect = lists(at(&["0.000", "0.000", "0.003", "-"], 5));
+    let time = lists(at(&["0.020", "0.300", "-"], 7));
+    let status = lists(at(&["200", "101", "502"], 11));
+    if nth.is_multiple_of(97) {
+        return at(&["", "what?"], 97).to_owned();
+    }
+    format!(
+        "192.0.2.1 {}.{:03} 0.{:03} {} {} {} \"{}\" \"{peer}\" \"{connect}\" \"{time}\" \"{time}\" \"{status}\" \"{}\"",
+        1_795_226_603 + nth / 40,
+        nth * 25 % 1000,
+        nth % 350,
+        at(&["7", "8", "-", "18446744073709551615"], 3),
+        nth * 7 % 500,
+        nth % 4,
+        at(&["shop", "a_name_of_many_letters", "-", ""], 13),
+        lists(at(&["300", "4096"], 2)),
+    )
+}
+
 #[test]
 fn the_usual_way_counts_what_the_long_one_does() {
-    let text = "$msec $request_time $pid $connection $connection_requests \"$proxy_host\" \"$upstream_addr\" \
-                \"$upstream_connect_time\" \"$upstream_header_time\" \"$upstream_response_time\" \
-                \"$upstream_status\" \"$upstream_bytes_sent\"";
-    let format = LogFormat::from_string("main", text, Escape::Default).unwrap();
-    let usual = Recipe::new(&format, None, Choice::default(), "access.log");
-    assert!(usual.is_usual);
-    let mut long = usual.clone();
-    long.is_usual = false;
-    let peers = ["10.0.0.1:80", "unix:/run/application.sock", "app", "a b", "-", "a:1, b:2"];
-    let lists = |nth: usize, value: &str| {
-        let two = format!("{value}, {value}");
-        if peers[nth % 6].contains(", ") { two } else { value.to_owned() }
-    };
-    let line = |nth: usize| {
-        let at = |all: &[&'static str], step: usize| all[nth / step % all.len()];
-        let connect = lists(nth, at(&["0.000", "0.000", "0.003", "-"], 5));
-        let time = lists(nth, at(&["0.020", "0.300", "-"], 7));
-        let status = lists(nth, at(&["200", "101", "502"], 11));
-        format!(
-            "{}.{:03} 0.{:03} {} {} {} \"{}\" \"{}\" \"{connect}\" \"{time}\" \"{time}\" \"{status}\" \"{}\"",
-            1000 + nth / 40,
-            nth * 25 % 1000,
-            nth % 350,
-            at(&["7", "8", "-", "18446744073709551615"], 3),
-            nth * 7 % 500,
-            nth % 4,
-            at(&["shop", "a_name_of_many_letters", "-", ""], 13),
-            peers[nth % 6],
-            lists(nth, at(&["300", "4096"], 2)),
-        )
-    };
-    let mut folds = [Fold::default(), Fold::default()];
-    for nth in 0..20_000 {
-        let line = line(nth);
-        let results = [&usual, &long].into_iter().zip(&mut folds);
-        let results: Vec<_> = results.map(|(how, fold)| fold.line(how, line.as_bytes())).collect();
-        assert_eq!(results[0], results[1], "{line}");
+    let format = LogFormat::from_string("main", TELLS_ALL, Escape::Default).unwrap();
+    let few = ["10.0.0.1:80", "unix:/run/application.sock", "app", "a b", "-", "a:1, b:2"];
+    let few: Vec<String> = few.map(str::to_owned).into();
+    let many: Vec<String> = (0..300).map(|port| format!("10.0.0.1:{port}")).collect();
+    let begin = 1_795_226_603_000;
+    let some =
+        Choice { since: Some(begin + 9000), until: Some(begin + 99_000), ..Choice::default() };
+    let by_peer = Choice { by: By::Peer, ..Choice::default() };
+    for (choice, peers) in
+        [(Choice::default(), &few), (Choice::default(), &many), (some, &few), (by_peer, &few)]
+    {
+        let usual = Recipe::new(&format, None, choice, "access.log");
+        assert!(usual.is_usual);
+        let mut long = usual.clone();
+        long.is_usual = false;
+        let lines: Vec<String> = (0..20_000).map(|nth| any_line(nth, peers)).collect();
+        let folded = |how: &Recipe| {
+            let mut fold = Fold::default();
+            let mut odd = Vec::new();
+            let lines = lines.iter().map(String::as_bytes);
+            let count = fold.lines(how, lines, |number, _, mismatch| odd.push((number, mismatch)));
+            (fold.summary, odd, count)
+        };
+        assert!(folded(&usual) == folded(&long));
+        let (mut fold, mut odd) = (Fold::default(), 0);
+        for line in &lines {
+            odd += usize::from(fold.line(&usual, line.as_bytes()).is_err());
+        }
+        let (summary, expected, _) = folded(&usual);
+        assert!(fold.summary == summary, "one by one");
+        assert!(odd == expected.len() && odd > 0);
+        let is_usual = |line: &&String| {
+            let tokens = usual.tokenizer.tokenize(line.as_bytes());
+            tokens.is_ok_and(|tokens| {
+                let Fold { reader, summary } = &mut fold;
+                reader.remembered.usual(&usual, &tokens.fields(), summary).is_some()
+            })
+        };
+        let count = lines.iter().filter(is_usual).count();
+        // Of too many peers no details are kept.
+        assert!(if peers.len() > 200 { count == 0 } else { count > 300 }, "{count} are usual");
     }
-    let [usual, long] = folds;
-    assert_eq!(usual.summary, long.summary);
-    assert_eq!(usual.summary.lines.malformed, 0);
 }

@@ -61,6 +61,7 @@ impl Remembered {
             span,
             over_time: (bursts, begun, refusals),
         };
+        // No peer is new, so there are not more of them to be bounded.
         counting.attempt(peer, &attempt);
         counting.end(fields, 1);
         Some(())

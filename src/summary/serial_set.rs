@@ -151,6 +151,7 @@ impl SerialSet {
     #[inline(always)]
     pub fn insert(&mut self, serial: u64) {
         let offset = u16::try_from(serial % PAGE).unwrap_or(0);
+        // Of a set that has overflown no page is left.
         match self.pages.get_mut(self.last) {
             Some((number, Page::Many(bits))) if *number == serial / PAGE => set(bits, offset),
             _ => self.insert_elsewhere(serial / PAGE, offset),

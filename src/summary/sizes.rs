@@ -77,6 +77,7 @@ impl Sizes {
     /// Takes in attempts that sent `bytes` each.
     #[inline(always)]
     pub fn record(&mut self, bytes: u64, sent: Sent) {
+        // Where there were too many nothing is left to be found.
         let near = self.near.get(bytes);
         if let Some((_, own)) = self.counts.get_mut(near).filter(|(size, _)| *size == bytes) {
             own.merge(sent);

@@ -1,6 +1,7 @@
 //! The last values of a line, from the last one on: most formats have at their end what is wanted.
 //!
-//! Nearly all of these are numbers, so each is first read as one; and those that are usually of some width all at once.
+//! Nearly all of these are numbers, so each is first read as one; and those that are usually of some width all at once. Each
+//! step is done for all lines before the next one, see [`super::scan`].
 
 use super::Tokens;
 use super::digits::Number;

@@ -25,7 +25,7 @@ impl Extent {
     /// The same so many bytes later.
     #[inline]
     pub(super) fn later(self, by: usize) -> Self {
-        Extent(self.0 + ((by as u64) << 32 | by as u64))
+        Extent(self.0.wrapping_add((by as u64) << 32 | by as u64))
     }
 
     #[inline]
@@ -133,6 +133,7 @@ impl<'a> Tokens<'a> {
     #[inline]
     pub fn restart(&mut self, line: &'a [u8]) {
         self.line = line;
+        self.values.restart(0);
     }
 
     /// The line.

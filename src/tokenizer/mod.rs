@@ -184,7 +184,8 @@ impl Tokenizer {
         Ok(names.zip(by_format?).map(|(name, (from, to))| (name, &line[from..to])).collect())
     }
 
-    /// The same as [`Tokenizer::tokenize`], but values that nobody asked for are checked too. Slow: for judging whether a format is the right one.
+    /// The same as [`Tokenizer::tokenize`], but values that nobody asked for are checked too. Slow: for judging whether a
+    /// format is the right one, and for lines that do not fit at the first try.
     ///
     /// # Errors
     /// The place where the line stops fitting the format.

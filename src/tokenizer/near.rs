@@ -41,8 +41,8 @@ impl Near {
         Near { byte: u64::from(byte) * ONES, least: u64::from(least) * ONES }
     }
 
-    /// The byte's last place among these sixteen. None also where that is not seen at a glance, and it may be the place behind,
-    /// if the byte there is one that differs in the lowest bit only: what is found must be compared.
+    /// The byte's last place among these sixteen. None also where that is not seen at a glance, and it may be one of those right
+    /// behind, where bytes stand that differ in the lowest bit only: what is found must be compared.
     #[inline]
     pub(super) fn find_back(&self, text: &[u8; LANES]) -> Option<usize> {
         let [first, last] = halves(text);

@@ -114,11 +114,12 @@ impl Plan {
                 _ => None,
             };
             let number = if is_clear { number_of(legs[i].field) } else { digits::NONE };
-            // Any one, where none is wanted.
+            // Any one, where none is wanted: then it is no number, and `is_wanted` keeps it from being set.
             let field = legs[i].field.unwrap_or(Field::Group);
             Some(FromRight {
                 near: least.map(|least| Near::new(byte, least)),
                 number,
+                // Of a wanted field: of others no number is read.
                 is_number: number != digits::NONE,
                 before: Literal::new(before),
                 field,

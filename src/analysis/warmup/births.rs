@@ -145,7 +145,7 @@ fn are_apart(a: &Life<'_>, b: &Life<'_>) -> bool {
         return false;
     };
     let behind = |life: &Life<'_>, before: u64, other: u64| {
-        life.newest_serial > before && life.newest_serial + UNORDERED < other
+        life.newest_serial > before && life.newest_serial.saturating_add(UNORDERED) < other
     };
     behind(a, of_a, of_b) || behind(b, of_b, of_a)
 }
@@ -360,7 +360,7 @@ impl Change<'_> {
         let rises = match (old.newest_serial, new.first_serial.or(new.oldest_serial)) {
             (0, _) | (_, None) => true,
             (newest, Some(number)) => {
-                number + unordered(&[old], t) >= newest && number > newest / 2
+                number.saturating_add(unordered(&[old], t)) >= newest && number > newest / 2
             }
         };
         (alone && close && enough && rises && is.follows(&was)).then(|| {

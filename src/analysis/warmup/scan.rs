@@ -253,3 +253,34 @@ fn ln_tail(count: f64, mean: f64) -> f64 {
 fn ln_factorial(n: f64) -> f64 {
     n * n.ln() - n + 0.5 * (std::f64::consts::TAU * n).ln() + 1.0 / (12.0 * n)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        #[test]
+        fn windows_are_those_that_hold_a_cell(
+            cells in prop::collection::btree_map(-300i64..300, 1u64..9, 0..60), doublings in 0u32..5,
+        ) {
+            // Windows of a length slide by half of it, but for the first ones.
+            let length = 1i64 << doublings;
+            let step = (length / 2).max(1);
+            let mut steps: Vec<(i64, u64)> = cells.iter().map(|(at, new)| (*at, *new)).collect();
+            widen(&mut steps, step);
+            let mut found = Vec::new();
+            windows(&steps, step, length, |start, new| found.push((start, new)));
+            let mut expected = BTreeMap::new();
+            for at in cells.keys() {
+                let last = at.div_euclid(step) * step;
+                for start in [last - step, last].into_iter().filter(|start| at - start < length) {
+                    let new: u64 = cells.range(start..start + length).map(|(_, new)| new).sum();
+                    expected.insert(start, new);
+                }
+            }
+            prop_assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
+        }
+    }
+}
