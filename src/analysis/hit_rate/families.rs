@@ -78,14 +78,7 @@ impl<'a> Group<'a> {
         self.clients.add(&worker.counter.clients);
         let mut clock = std::mem::take(&mut self.clock);
         clock.extend(worker.clock);
-        clock.sort_by_key(|(ms, _)| *ms);
-        clock.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
-            if same {
-                kept.1.merge(next.1);
-            }
-            same
-        });
+        unite(&mut clock);
         self.clock = rising(clock);
     }
 
@@ -94,6 +87,19 @@ impl<'a> Group<'a> {
         self.workers.iter().all(|(_, pid, _)| *pid != worker.pid)
             && self.clients.meets(&worker.counter.clients)
     }
+}
+
+/// Puts the cells of several workers in the order of time, and those of the same time together.
+fn unite<T: Merge + Copy>(cells: &mut Vec<(i64, T)>) {
+    // Those of each worker are in order, which is quick to sort.
+    cells.sort_by_key(|(ms, _)| *ms);
+    cells.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same {
+            kept.1.merge(next.1);
+        }
+        same
+    });
 }
 
 /// Sorts the workers into families; clocks and attempts are put on cells of `scale`. Clients may show `late` ms after
@@ -143,15 +149,7 @@ fn family(group: Group<'_>, scale: u32) -> Family {
         .collect();
     let of_each = group.workers.iter().map(|(_, _, counter)| counter.starts.at_scale(scale));
     let mut starts: Vec<(i64, Started)> = of_each.flatten().collect();
-    // Those of each worker are in order, which is quick to sort.
-    starts.sort_by_key(|(ms, _)| *ms);
-    starts.dedup_by(|next, kept| {
-        let same = next.0 == kept.0;
-        if same {
-            kept.1.merge(next.1);
-        }
-        same
-    });
+    unite(&mut starts);
     let numbered = group.workers.iter().all(|(_, _, counter)| counter.unnumbered == 0);
     let firsts = group.workers.iter().filter_map(|(_, _, counter)| counter.first_serial.get());
     let first = firsts.min().filter(|_| numbered);
