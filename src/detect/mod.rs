@@ -263,6 +263,7 @@ fn unknown(source: &str, lines: &[&[u8]]) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn taken(lines: &[&str]) -> Result<Detected> {
         let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
@@ -322,5 +323,33 @@ mod tests {
         assert!(taken(&["what is this", HEAD]).is_ok());
         let error = taken(&["what is this", "and this"]).unwrap_err();
         assert!(error.message().contains("no known log format") && error.hint().is_some());
+    }
+
+    const LINES: [&str; 6] = [
+        HEAD,
+        r#"1.1.1.1 - - [21/Nov/2026:02:03:23 +0000] "GET / HTTP/1.1" 200 12 "-" "curl/8" "-""#,
+        r#"1.1.1.1 - - [21/Nov/2026:02:03:23 +0000] "GET / HTTP/1.1" 200 12 "-" "curl/8"rt=0.001 uct="0.000" uht="0.001" urt="0.001""#,
+        r#"1.1.1.1 - - [21/Nov/2026:02:03:23 +0000] "GET / HTTP/1.1" 200 12 "-" "curl/8" 10.0.0.1:80 0.000 0.002 0.002"#,
+        r#"{"status":"200","upstream_connect_time":"0.000"}"#,
+        "what is this",
+    ];
+
+    proptest! {
+        #[test]
+        fn what_ends_early_could_not_have_fitted_enough(
+            picks in prop::collection::vec(prop::sample::select(&LINES[..]), 1..12),
+            preset in prop::sample::select(presets::ALL),
+            least in 0usize..13,
+        ) {
+            let lines: Vec<&[u8]> = picks.iter().map(|line| line.as_bytes()).collect();
+            let format = preset.format().unwrap();
+            let (all, some) = (read(&format, &lines, 0), read(&format, &lines, least));
+            let told = |r: &Reading<'_>| (r.fits, r.plausible, r.fields, r.in_order, r.lines.len());
+            if all.fits >= least {
+                prop_assert_eq!(told(&some), told(&all));
+            } else {
+                prop_assert!(some.fits < least);
+            }
+        }
     }
 }

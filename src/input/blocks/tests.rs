@@ -252,3 +252,22 @@ fn a_long_file_in_small_reads_needs_no_more_memory_than_the_buffer() {
     assert_eq!((got.lines.len(), got.too_long, got.bytes), (0, 1, 3 << 20));
     assert_eq!(buffer.bytes.len(), READ + MAX_LINE);
 }
+
+#[test]
+fn a_plain_file_is_read_in_steps_and_its_lines_are_those_of_one_read() {
+    // Lines end just before, at and just behind the step, and one is longer than it.
+    let mut text = Vec::new();
+    for length in [PLAIN - 2, PLAIN, PLAIN - 1, 3 * PLAIN, 5, PLAIN / 2] {
+        text.resize(text.len() + length, b'x');
+        text.push(b'\n');
+    }
+    let (_file, sources) = file_of(&text);
+    let mut buffer = Buffer::new();
+    assert_eq!(read_ranges(&sources, u64::MAX, &mut buffer), naive(&text, MAX_LINE));
+    let mut reader = plan(&sources, u64::MAX)[0].open(&mut buffer).unwrap();
+    while let Some(block) = reader.next_block().unwrap() {
+        // What one read adds, behind what was left of the one before.
+        let left = Lines::new(block.bytes).next().map_or(0, |line| line.bytes.len());
+        assert!(block.bytes.len() <= left + 1 + PLAIN, "{} bytes", block.bytes.len());
+    }
+}
