@@ -51,9 +51,10 @@ add() {
     eval "run_$name() { measured '$name' ${*@Q}; }"
     runs+=("$name")
 }
+# Those named besides take turns too, and have no row.
 run_and_show() {
     cat "${log[@]}" >/dev/null
-    take_turns "${runs[@]/#/run_}"
+    take_turns "${runs[@]/#/run_}" "$@"
     table "${runs[@]}"
 }
 
@@ -80,10 +81,10 @@ gzipped() {
     add twenty_files_1_thread "$plain" --threads 1 "$many"
     add twenty_files_2_threads "$plain" --threads 2 "$many"
     add plain_1_thread "$plain" --threads 1 "$plain"
+    run_side_by_side() { keepwarm --threads 1 "$many" & keepwarm --threads 1 "$many"; wait; }
     cat "$one" "$many"/* >/dev/null
-    run_and_show
-    printf '\ntwenty files: two threads are %s times as fast as one\n' \
-        "$(ratio "$(wall run_twenty_files_1_thread)" "$(wall run_twenty_files_2_threads)")"
+    run_and_show run_side_by_side
+    printf '\ntwenty files: %s' "$(scaling run_twenty_files_1_thread run_twenty_files_2_threads run_side_by_side)"
 }
 
 # Prefixes of one log, so that a larger one only goes on longer: at 10 requests a second 10 GB last 32 days.

@@ -49,6 +49,14 @@ cpu() { awk '{ print $2 + $3 }' "$folder/$1.times" | median; }
 
 # ratio 3 2: 1.50. A time under the clock's millisecond counts as one.
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / (b > 0 ? b : 0.001) }'; }
+# scaling ONE TWO BOTH: how much faster TWO is, the same as ONE on two threads, and how fast the machine lets two threads be:
+# BOTH runs ONE twice at once.
+scaling() {
+    local one both
+    one=$(wall "$1") both=$(wall "$3")
+    printf 'two threads are %s times as fast as one; two programs of one thread, side by side, are %s times as fast\n' \
+        "$(ratio "$one" "$(wall "$2")")" "$(ratio "$(awk -v one="$one" 'BEGIN { print 2 * one }')" "$both")"
+}
 # speed BYTES SECONDS, in GB/s.
 speed() { ratio "$(awk -v bytes="$1" 'BEGIN { print bytes / 1e9 }')" "$2"; }
 bytes_of() { stat -L -c %s "$1"; }

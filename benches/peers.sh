@@ -42,6 +42,8 @@ run_wc() { wc -l <"$log"; }
 run_rg() { rg -c '^' "$log"; }
 run_keepwarm_1() { keepwarm -o csv --threads 1 "$log"; }
 run_keepwarm_2() { keepwarm -o csv --threads 2 "$log"; }
+# What the machine lets two threads gain.
+run_side_by_side() { run_keepwarm_1 >/dev/null & run_keepwarm_1 >/dev/null; wait; }
 run_gawk() { gawk -F'"' -f benches/peers/attempts.awk "$log" | sort -k 1,1 -k 2,2n | gawk -f benches/peers/p95.awk; }
 run_mawk() { mawk -F'"' -f benches/peers/attempts.awk "$log" | sort -k 1,1 -k 2,2n | mawk -f benches/peers/p95.awk; }
 run_duckdb() { "$cache/venv/bin/python" benches/peers/duckdb_query.py "$log"; }
@@ -106,6 +108,7 @@ for contender in "${contenders[@]}"; do
     declare -F "run_$contender" >/dev/null || { echo "no contender is called $contender" >&2; exit 2; }
     if [ ! -e "$cache/$contender.why" ]; then running+=("run_$contender"); fi
 done
+[[ " ${contenders[*]} " != *" keepwarm_2 "* ]] || running+=(run_side_by_side)
 cat "$folder"/*.log >/dev/null
 take_turns "${running[@]}"
 
@@ -135,8 +138,12 @@ for contender in "${contenders[@]}"; do
                 bytes / wall / 1e9, more * wall / base_wall, more * cpu / base_cpu, verdict }'
 done
 
+if [ -e "$folder/run_side_by_side.times" ]; then
+    printf '\n%s' "$(scaling run_keepwarm_1 run_keepwarm_2 run_side_by_side)"
+fi
+
 # The commands are the functions above, without what is around them.
-printf '\n```bash\n'
+printf '\n\n```bash\n'
 for contender in "${contenders[@]}"; do
     printf '# %s\n' "$contender"
     declare -f "run_$contender" | sed '1,2d; $d; s/^    //; s/;$//'
