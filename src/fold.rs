@@ -10,6 +10,7 @@ mod usual;
 use crate::log_format::variable::Field;
 use crate::record::Reject;
 use crate::record::attempt::{Attempt, attempts, of_numbers, slowly};
+use crate::record::number::is_integer;
 use crate::record::time::{Clock, msec};
 use crate::summary::pool::Recent;
 use crate::summary::{LineCounts, Summary};
@@ -130,26 +131,20 @@ impl Reader {
     ) {
         let read = recipe.tokenizer.tokenize_some(tokens);
         for (at, (line, tokens)) in lines.iter().zip(tokens).enumerate() {
-            if line.is_empty() {
+            let is_read = read & 1 << at != 0;
+            if is_read && recipe.is_usual && usual::count(recipe, tokens, place).is_some()
+                || line.is_empty()
+            {
                 continue;
             }
             let own = tokens.line();
-            let fits = if read & 1 << at == 0 {
-                recipe.tokenizer.tokenize_strictly(own).map(|read| *tokens = read)
+            let fits = if is_read {
+                Ok(())
             } else {
-                Ok(())
+                recipe.tokenizer.tokenize_strictly(own).map(|read| *tokens = read)
             };
-            let fields = tokens.fields();
-            let result = match fits {
-                Ok(())
-                    if recipe.is_usual
-                        && self.remembered.usual(recipe, &fields, place).is_some() =>
-                {
-                    Ok(())
-                }
-                Ok(()) => self.remembered.fields(recipe, own, &fields, place),
-                Err(mismatch) => Err(mismatch),
-            };
+            let result =
+                fits.and_then(|()| self.remembered.fields(recipe, own, &tokens.fields(), place));
             if let Err(mismatch) = result {
                 odd(at, malformed(mismatch, line.len() - own.len(), place.malformed()));
             }
@@ -232,7 +227,7 @@ impl Remembered {
         let worker = request.or(line).map(|request| self.known.of(log, request.pid));
         let is_detailed = summary.is_detailed();
         let Summary { lines, span, peers, serials, workers, bursts, begun, refusals, .. } = summary;
-        let seen = request.filter(|_| recipe.serials).and_then(|request| request.seen(fields));
+        let seen = request.filter(|_| recipe.serials && is_integer(fields, Field::Connection));
         let gap = request.filter(|_| recipe.pools).map(|request| request.gap(fields));
         let peers =
             Peers { by: &recipe.choice.by, name: group_name(&recipe.choice, fields), all: peers };
@@ -369,7 +364,8 @@ fn group_name<'a>(choice: &Choice, fields: &Fields<'a>) -> Option<&'a [u8]> {
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "once a line, as in `counting`")]
 fn upstream<'a>(fields: &Fields<'a>) -> Option<&'a [u8]> {
-    fields.get(Field::UpstreamName).filter(|name| !matches!(*name, b"" | b"-"))
+    // Names are longer, so that it takes one comparison.
+    fields.get(Field::UpstreamName).filter(|name| name.len() > 1 || !matches!(*name, b"" | b"-"))
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! A line's part in a summary: its attempts at their peers, and what they tell of their worker and of the time.
 
 use super::By;
-use super::request::{Living, flight, over_time};
-use crate::record::attempt::{Attempt, Outcome};
+use super::request::{Living, Request, flight, over_time};
+use crate::record::attempt::{Attempt, Outcome, Tried};
 use crate::summary::burst::{Begun, Bursts, Refusals};
 use crate::summary::keys::{Key, Keys};
 use crate::summary::peer::{PeerSummary, started};
 use crate::summary::pool::Worker;
-use crate::summary::serials::{Counter, Seen};
+use crate::summary::serials::Counter;
 use crate::summary::{LineCounts, Span};
 use crate::tokenizer::Fields;
 
@@ -18,7 +18,8 @@ pub(super) struct Counting<'a> {
     /// When its next attempt began at the earliest, where its request is known.
     pub(super) start: Option<i64>,
     pub(super) is_detailed: bool,
-    pub(super) seen: Option<Seen>,
+    /// The request, where its part in the account of serial numbers is told.
+    pub(super) seen: Option<Request>,
     /// The request's gap and its worker, where attempts in flight are kept.
     pub(super) flying: Option<(i64, &'a Worker)>,
     pub(super) lines: &'a mut LineCounts,
@@ -31,7 +32,7 @@ pub(super) struct Counting<'a> {
 impl Counting<'_> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as that which makes it")]
-    pub(super) fn attempt(&mut self, peer: &mut PeerSummary, attempt: &Attempt<'_>) {
+    pub(super) fn attempt(&mut self, peer: &mut PeerSummary, attempt: &impl Tried) {
         peer.record(attempt, self.ms);
         if self.is_detailed {
             peer.record_sent(attempt);
@@ -54,7 +55,7 @@ impl Counting<'_> {
         if let Some(living) = &mut self.living {
             living.attempt(attempt);
         }
-        let lasted = i64::from(attempt.response_ms.unwrap_or(0));
+        let lasted = i64::from(attempt.response_ms().unwrap_or(0));
         if let Some(ms) = self.ms {
             let (bursts, begun, refusals) = &mut self.over_time;
             over_time(attempt, self.start.unwrap_or(ms - lasted), (bursts, begun, refusals));
@@ -67,13 +68,14 @@ impl Counting<'_> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as that which makes it")]
     pub(super) fn end(self, fields: &Fields<'_>, count: usize) {
-        if let (Some(counter), Some(seen)) = (self.counter, self.seen) {
+        self.lines.lines += 1;
+        let seen = self.seen.and_then(|request| request.seen(fields));
+        if let (Some(counter), Some(seen)) = (self.counter, seen) {
             counter.record(seen);
         }
         if let Some(living) = self.living {
-            living.line(fields, self.seen);
+            living.line(fields, seen);
         }
-        self.lines.lines += 1;
         self.lines.matched += 1;
         self.lines.without_upstream += u64::from(count == 0);
         if let Some(ms) = self.ms {

@@ -57,6 +57,24 @@ pub struct Recipe {
     pub(super) workers: bool,
     /// All of that is kept, and groups are called what the log calls them.
     pub(super) is_usual: bool,
+    /// The wanted span of time as of `choice`, for such lines.
+    wanted: Within,
+}
+
+/// A span of time, in milliseconds since the epoch: from which moment on, and how long. One comparison tells what is in it.
+#[derive(Debug, Clone, Copy)]
+struct Within {
+    from: u64,
+    length: u64,
+}
+
+impl Within {
+    /// That of a choice, but for what is not after the epoch and for the last moment of all: `is_wanted` knows of them.
+    fn of(choice: &Choice) -> Self {
+        let from = choice.since.unwrap_or(1).max(1).cast_unsigned();
+        let until = choice.until.unwrap_or(i64::MAX).max(0).cast_unsigned();
+        Within { from, length: until.saturating_sub(from) }
+    }
 }
 
 /// Times of a line, the most exact one first.
@@ -120,8 +138,19 @@ impl Recipe {
             && choice.group.is_none()
             && choice.excluded.is_empty()
             && !matches!(choice.by, By::Variable(_));
-        let log = log.into();
-        Recipe { tokenizer, prefix, choice, log, by_host, serials, pools, workers, is_usual }
+        let (log, wanted) = (log.into(), Within::of(&choice));
+        Recipe {
+            tokenizer,
+            prefix,
+            choice,
+            log,
+            by_host,
+            serials,
+            pools,
+            workers,
+            is_usual,
+            wanted,
+        }
     }
 
     /// The same for a format that was detected.
@@ -139,6 +168,7 @@ impl Recipe {
     #[must_use]
     pub fn since(mut self, ms: i64) -> Self {
         self.choice.since = Some(self.choice.since.map_or(ms, |since| since.max(ms)));
+        self.wanted = Within::of(&self.choice);
         self
     }
 
@@ -170,6 +200,14 @@ impl Recipe {
         let begun = request(fields, Some(ms)).map_or(ms, |request| request.start);
         let at = self.choice.excluded.partition_point(|(_, to)| *to <= begun);
         self.choice.excluded.get(at).is_some_and(|(from, _)| *from <= begun)
+    }
+
+    /// Is this moment after the epoch, and one that is wanted? None where it is not, or where [`Recipe::is_wanted`] has to
+    /// tell.
+    #[inline]
+    pub(super) fn surely_wanted(&self, ms: u64) -> Option<i64> {
+        let is_wanted = ms.wrapping_sub(self.wanted.from) < self.wanted.length;
+        if is_wanted { i64::try_from(ms).ok() } else { None }
     }
 
     /// Did the values of a line lie within the wanted span? Lines without a time do only when none was asked for.

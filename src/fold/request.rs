@@ -6,7 +6,7 @@
 )]
 
 use crate::log_format::variable::Field;
-use crate::record::attempt::{Attempt, Outcome};
+use crate::record::attempt::{Outcome, Tried};
 use crate::record::number::{integer_of, millis, millis_of};
 use crate::summary::burst::{Begun, Burst, Bursts, Count, Refusals, Refused, peer_bit};
 use crate::summary::early::Beginning;
@@ -78,9 +78,8 @@ impl Request {
 
 /// The life of the worker that wrote a line.
 pub(super) struct Living<'a> {
-    life: &'a mut Life,
-    keeps_early: bool,
-    line: Request,
+    pub(super) life: &'a mut Life,
+    pub(super) line: Request,
 }
 
 impl<'a> Living<'a> {
@@ -88,22 +87,21 @@ impl<'a> Living<'a> {
     pub(super) fn of(workers: &'a mut Workers, worker: &Worker, line: Request) -> Option<Self> {
         // A line may lack the key of a JSON format.
         line.pid?;
-        let keeps_early = workers.keeps_early(worker);
-        workers.of(worker).map(|life| Living { life, keeps_early, line })
+        workers.of(worker).map(|life| Living { life, line })
     }
 
     #[inline(always)]
-    pub(super) fn attempt(&mut self, attempt: &Attempt<'_>) {
-        let new = match attempt.outcome {
+    pub(super) fn attempt(&mut self, attempt: &impl Tried) {
+        let new = match attempt.outcome() {
             Outcome::New => 1,
             Outcome::Undecided => 0,
             Outcome::Failed | Outcome::NoLive => return,
         };
         self.life.connected += 1;
         self.life.new_certain += u64::from(new);
-        if self.keeps_early && self.life.early.has_room_at(self.line.start) {
-            let handshake_ms = attempt.connect_ms.unwrap_or(0);
-            let peers = peer_bit(attempt.addr);
+        if self.life.early.has_room_at(self.line.start) {
+            let handshake_ms = attempt.connect_ms().unwrap_or(0);
+            let peers = peer_bit(attempt.addr());
             let cell = Beginning { connected: 1, new_certain: new, handshake_ms, peers };
             self.life.early.record(self.line.start, cell);
         }
@@ -112,45 +110,46 @@ impl<'a> Living<'a> {
     #[inline(always)]
     pub(super) fn line(self, fields: &Fields<'_>, seen: Option<Seen>) {
         let Request { start, end, .. } = self.line;
-        let number = |field| integer_of(fields, field);
-        let (serial, request) = match seen {
-            Some(seen) => (Some(seen.serial), seen.request),
-            None => (number(Field::Connection), number(Field::ConnectionRequests)),
-        };
-        self.life.record(start, end, serial, request);
+        if let Some(Seen { serial, request, whole_second, .. }) = seen {
+            self.life.record((start, end), whole_second, Some(serial), request);
+        } else {
+            let number = |field| integer_of(fields, field);
+            let (serial, request) = (number(Field::Connection), number(Field::ConnectionRequests));
+            self.life.record((start, end), end % 1000 == 0, serial, request);
+        }
     }
 }
 
 /// Takes in an attempt of a request that began at `at`, in milliseconds since the epoch.
 #[inline(always)]
 pub(super) fn over_time(
-    attempt: &Attempt<'_>,
+    attempt: &impl Tried,
     at: i64,
     (bursts, begun, refusals): (&mut Bursts, &mut Begun, &mut Refusals),
 ) {
-    if attempt.outcome == Outcome::New {
-        let handshake_ms = attempt.connect_ms.unwrap_or(0);
-        let peers = peer_bit(attempt.addr);
+    if attempt.outcome() == Outcome::New {
+        let handshake_ms = attempt.connect_ms().unwrap_or(0);
+        let peers = peer_bit(attempt.addr());
         bursts.record(at, Burst { new_certain: 1, handshake_ms, peers });
     }
-    if matches!(attempt.outcome, Outcome::New | Outcome::Undecided) {
+    if matches!(attempt.outcome(), Outcome::New | Outcome::Undecided) {
         begun.record(at, Count(1));
     }
-    if attempt.outcome == Outcome::Failed || attempt.stale {
-        refusals.record(at, Refused { attempts: 1, peers: peer_bit(attempt.addr) });
+    if attempt.outcome() == Outcome::Failed || attempt.stale() {
+        refusals.record(at, Refused { attempts: 1, peers: peer_bit(attempt.addr()) });
     }
 }
 
 /// The time that an attempt spent on a connection, if it got one; `gap` is its request's.
 #[inline(always)]
-pub(super) fn flight(attempt: &Attempt<'_>, earliest_start: i64, gap: i64) -> Option<Flight> {
-    let new = match attempt.outcome {
+pub(super) fn flight(attempt: &impl Tried, earliest_start: i64, gap: i64) -> Option<Flight> {
+    let new = match attempt.outcome() {
         Outcome::New => true,
         Outcome::Undecided => false,
         Outcome::Failed | Outcome::NoLive => return None,
     };
     let latest_start = earliest_start + gap.max(0);
     // Attempts take no longer than their request, but for the clocks' slack.
-    let lasted = attempt.response_ms.filter(|_| gap >= -SLACK_MS);
+    let lasted = attempt.response_ms().filter(|_| gap >= -SLACK_MS);
     Some(Flight { earliest_start, latest_start, lasted, new })
 }

@@ -168,12 +168,73 @@ fn the_usual_way_counts_what_the_long_one_does() {
         let is_usual = |line: &&String| {
             let tokens = usual.tokenizer.tokenize(line.as_bytes());
             tokens.is_ok_and(|tokens| {
-                let Fold { reader, summary } = &mut fold;
-                reader.remembered.usual(&usual, &tokens.fields(), summary).is_some()
+                super::usual::count(&usual, &tokens, &mut fold.summary).is_some()
             })
         };
         let count = lines.iter().filter(is_usual).count();
         // Of too many peers no details are kept.
         assert!(if peers.len() > 200 { count == 0 } else { count > 300 }, "{count} are usual");
+    }
+}
+
+#[test]
+fn lines_at_the_edge_of_what_is_usual_count_the_same() {
+    let format = LogFormat::from_string("main", TELLS_ALL, Escape::Default).unwrap();
+    let of = |msec: &str, request: &str, times: [&str; 3], status: &str| {
+        let [connect, header, response] = times;
+        format!(
+            "192.0.2.1 {msec} {request} 7 11 2 \"shop\" \"10.0.0.1:80\" \"{connect}\" \"{header}\" \"{response}\" \
+             \"{status}\" \"300\""
+        )
+    };
+    let (now, none, long) = ("1795226603.123", ["0.000"; 3], "9999999.999");
+    let lines = [
+        (of(now, "0.100", none, "200"), true),
+        (of(now, "0.100", ["0.001", "0.002", "0.003"], "200"), true),
+        (of(now, "0.100", none, "101"), false),
+        (of(now, "0.100", none, "0101"), false),
+        (of(now, long, none, "200"), true),
+        (of(now, "0.100", [long, "0.000", "0.000"], "200"), true),
+        (of(now, "0.100", ["0.000", long, "0.000"], "200"), true),
+        (of(now, "0.100", ["0.000", "0.000", long], "200"), true),
+        (of("0.100", "0.100", none, "200"), true),
+        (of("0.099", "0.100", none, "200"), false),
+        (of("999999999999999.999", "0.100", none, "200"), false),
+    ];
+    let edge = 1_795_226_603_123;
+    for (since, until, is_wanted) in [
+        (None, None, true),
+        (Some(i64::MIN), Some(i64::MAX), true),
+        (Some(edge), Some(edge + 1), true),
+        (Some(edge + 1), None, false),
+        (None, Some(edge), false),
+        (Some(edge), Some(edge - 1), false),
+        (Some(0), Some(-1), false),
+    ] {
+        let choice = Choice { since, until, ..Choice::default() };
+        let usual = Recipe::new(&format, None, choice, "access.log");
+        let mut long = usual.clone();
+        long.is_usual = false;
+        for (line, is_usual) in &lines {
+            let known = &lines[0].0;
+            let folded = |how: &Recipe| {
+                let mut fold = Fold::default();
+                for line in [known, line, known, line] {
+                    fold.line(how, line.as_bytes()).unwrap();
+                }
+                fold.summary
+            };
+            let mut summary = folded(&long);
+            assert!(folded(&usual) == summary, "{line}, {since:?}, {until:?}");
+            let tokens = usual.tokenizer.tokenize(line.as_bytes()).unwrap();
+            let is_counted = super::usual::count(&usual, &tokens, &mut summary).is_some();
+            if line.contains(now) {
+                assert_eq!(is_counted, *is_usual && is_wanted, "{line}, {since:?}, {until:?}");
+            } else if since.is_none() && until.is_none() {
+                assert_eq!(is_counted, *is_usual, "{line}");
+            }
+        }
+        let later = usual.clone().since(edge + 1);
+        assert!(later.surely_wanted(edge.cast_unsigned()).is_none());
     }
 }

@@ -3,12 +3,13 @@
 
 use super::counting::Counting;
 use super::request::{Living, request};
-use super::{Place, Recipe, Remembered, upstream};
+use super::{Place, Recipe, upstream};
 use crate::log_format::variable::Field;
-use crate::record::attempt::{are_numbers, at};
+use crate::record::attempt::{Numbers, are_numbers};
+use crate::record::number::millis_of;
 use crate::summary::Summary;
 use crate::summary::keys::Key;
-use crate::tokenizer::{Fields, Wanted};
+use crate::tokenizer::{Tokens, Wanted};
 
 /// What such a line tells.
 const NUMBERS: Wanted = Wanted::new(&[
@@ -22,48 +23,47 @@ const NUMBERS: Wanted = Wanted::new(&[
     Field::ConnectionRequests,
 ]);
 
-impl Remembered {
-    /// Takes in such a line. None for any other, of which nothing is counted.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "else what is certain is not known in it")]
-    pub(super) fn usual(
-        &mut self,
-        recipe: &Recipe,
-        fields: &Fields<'_>,
-        place: &mut impl Place,
-    ) -> Option<()> {
-        let fields = &fields.with_numbers(&NUMBERS).filter(are_numbers)?;
-        let addr = fields.get(Field::Addr)?;
-        let ms = i64::try_from(fields.number(Field::Msec)?).ok().filter(|ms| *ms > 0)?;
-        // As for any other line, only one that is wanted has a place if it turns out not to make sense.
-        if addr.len() < 2 || !recipe.is_wanted(Some(ms)) {
-            return None;
-        }
-        let summary = place.of(Some(ms));
-        if !summary.is_detailed() {
-            return None;
-        }
-        let request = request(fields, Some(ms)).filter(|request| request.pid.is_some())?;
-        let seen = request.seen(fields)?;
-        let worker = self.known.of(&recipe.log, request.pid);
-        let Summary { lines, span, peers, serials, workers, bursts, begun, refusals, .. } = summary;
-        let peer = peers.known(Key { group: upstream(fields), peer: addr })?;
-        let attempt = at(fields, addr)?;
-        let mut counting = Counting {
-            ms: Some(ms),
-            start: Some(request.start),
-            is_detailed: true,
-            counter: Some(serials.of(worker)?),
-            seen: Some(seen),
-            flying: Some((request.gap(fields), worker)),
-            living: Some(Living::of(workers, worker, request)?),
-            lines,
-            span,
-            over_time: (bursts, begun, refusals),
-        };
-        // No peer is new, so there are not more of them to be bounded.
-        counting.attempt(peer, &attempt);
-        counting.end(fields, 1);
-        Some(())
+/// Takes in such a line. None for any other, of which nothing is counted. Not in place: there the lines that are read together
+/// would take the registers of this one's values.
+#[inline(never)]
+pub(super) fn count(recipe: &Recipe, tokens: &Tokens<'_>, place: &mut impl Place) -> Option<()> {
+    let fields = &tokens.fields().with_numbers(&NUMBERS).filter(are_numbers)?;
+    let addr = fields.get(Field::Addr)?;
+    if addr.len() < 2 {
+        return None;
     }
+    // As for any other line, only one that is wanted has a place if it turns out not to make sense.
+    let ms = recipe.surely_wanted(fields.number(Field::Msec)?)?;
+    if fields.number(Field::UpstreamStatus) == Some(101) {
+        return None;
+    }
+    let summary = place.of(Some(ms));
+    if !summary.is_detailed() {
+        return None;
+    }
+    let request = request(fields, Some(ms)).filter(|request| request.start >= 0)?;
+    let Summary { lines, span, peers, serials, workers, bursts, begun, refusals, .. } = summary;
+    let (worker, life) = workers.known(&recipe.log, request.pid?)?;
+    let peer = peers.known(Key { group: upstream(fields), peer: addr })?;
+    let mut counting = Counting {
+        ms: Some(ms),
+        start: Some(request.start),
+        is_detailed: true,
+        counter: Some(serials.of(worker)?),
+        seen: Some(request),
+        flying: Some((request.gap(fields), worker)),
+        living: Some(Living { life, line: request }),
+        lines,
+        span,
+        over_time: (bursts, begun, refusals),
+    };
+    // No peer is new, so there are not more of them to be bounded.
+    let response_ms = millis_of(fields, Field::ResponseTime)?;
+    if fields.number(Field::ConnectTime)? == 0 {
+        counting.attempt(peer, &Numbers::<false> { fields, addr, response_ms });
+    } else {
+        counting.attempt(peer, &Numbers::<true> { fields, addr, response_ms });
+    }
+    counting.end(fields, 1);
+    Some(())
 }

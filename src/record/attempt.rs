@@ -9,10 +9,13 @@
     reason = "several times a line: a call for each would be felt, and hide what is certain of the usual line"
 )]
 
+mod tried;
+
 use super::Reject;
 use super::number::{integer, millis};
 use crate::log_format::variable::Field;
 use crate::tokenizer::{Fields, Wanted, holds, is_word};
+pub use tried::{Numbers, Tried};
 
 /// What an attempt's own slots prove about its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +138,7 @@ pub fn are_numbers(fields: &Fields<'_>) -> bool {
 /// The attempt at this peer, whose address is all of its list, where those of the others are numbers; none where that
 /// does not tell what became of it.
 #[inline(always)]
-pub fn at<'a>(fields: &Fields<'a>, addr: &'a [u8]) -> Option<Attempt<'a>> {
+fn at<'a>(fields: &Fields<'a>, addr: &'a [u8]) -> Option<Attempt<'a>> {
     let time = |field| fields.number(field).map(|ms| u32::try_from(ms).unwrap_or(u32::MAX));
     let connect = time(Field::ConnectTime);
     let bytes_sent = fields.number(Field::BytesSent);

@@ -14,6 +14,12 @@ pub fn integer_of(fields: &Fields<'_>, field: Field) -> Option<u64> {
     fields.number(field).or_else(|| integer(fields.get(field)?))
 }
 
+/// Is the value of a field one whole number?
+#[inline(always)]
+pub fn is_integer(fields: &Fields<'_>, field: Field) -> bool {
+    integer_of(fields, field).is_some()
+}
+
 /// The value of a field that is one time, in milliseconds.
 #[inline(always)]
 pub fn millis_of(fields: &Fields<'_>, field: Field) -> Option<u32> {

@@ -88,7 +88,7 @@ impl<V: Merge + Copy, const UNIT_MS: i64, const MAX: usize> TryFrom<Stored<V>>
         }
         let mut cells = Cells { scale, filled, ahead: 0 };
         if let Some((index, cell)) = last {
-            cells.cell(index).merge(cell);
+            cells.cell(index).1.merge(cell);
         }
         Ok(cells)
     }
@@ -111,12 +111,13 @@ impl<V: Merge + Copy, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, MA
         if self.filled.get(guess).is_some_and(|(own, _)| *own == index) {
             return &mut self.filled[guess].1;
         }
-        self.cell(index)
+        &mut self.cell(index).1
     }
 
-    /// The cell of an index, for something to be added.
+    /// The cell of an index, for something to be added. Not as rare as it is called, but so the way of most lines is straight.
+    #[cold]
     #[inline(never)]
-    fn cell(&mut self, index: i64) -> &mut V {
+    fn cell(&mut self, index: i64) -> &mut (i64, V) {
         // Most often a new one behind all others.
         let at = self.filled.len();
         if at == MAX || self.filled.last().is_some_and(|(newest, _)| *newest >= index) {
@@ -125,11 +126,11 @@ impl<V: Merge + Copy, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, MA
         self.make_room();
         self.ahead = index.wrapping_sub_unsigned(at as u64);
         self.filled.push((index, V::default()));
-        &mut self.filled[at].1
+        &mut self.filled[at]
     }
 
     #[inline(never)]
-    fn cell_amid(&mut self, index: i64) -> &mut V {
+    fn cell_amid(&mut self, index: i64) -> &mut (i64, V) {
         let mut at = self.place(index);
         if self.filled.get(at).is_none_or(|(own, _)| *own != index) {
             self.make_room();
@@ -141,7 +142,7 @@ impl<V: Merge + Copy, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, MA
             }
         }
         self.ahead = self.filled[at].0.wrapping_sub_unsigned(at as u64);
-        &mut self.filled[at].1
+        &mut self.filled[at]
     }
 
     /// Makes room for one more. Where a log fills that much it mostly fills all of it, so a few large steps move what is

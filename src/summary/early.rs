@@ -2,7 +2,7 @@
 
 use super::Merge;
 use super::codec::{ascends, is_time};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Width of a cell in milliseconds.
 pub const WIDTH_MS: i64 = 250;
@@ -36,9 +36,32 @@ impl Merge for Beginning {
 ///
 /// A cell that is among the earliest of a union is among the earliest of every part that has it. So which cells are
 /// kept depends on the set of all alone, and what is kept is whole.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Vec<(i64, Beginning)>")]
-pub struct Early(Vec<(i64, Beginning)>);
+pub struct Early {
+    cells: Vec<(i64, Beginning)>,
+    /// What began before this moment, in milliseconds since the epoch, has a place among them, so far.
+    until: i64,
+}
+
+impl Default for Early {
+    fn default() -> Self {
+        Early { cells: Vec::new(), until: i64::MAX }
+    }
+}
+
+/// Equal contents: those that may yet come can't be seen from outside.
+impl PartialEq for Early {
+    fn eq(&self, other: &Self) -> bool {
+        self.cells == other.cells
+    }
+}
+
+impl Serialize for Early {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.cells.serialize(serializer)
+    }
+}
 
 impl TryFrom<Vec<(i64, Beginning)>> for Early {
     type Error = &'static str;
@@ -48,7 +71,9 @@ impl TryFrom<Vec<(i64, Beginning)>> for Early {
         if cells.len() > MAX_CELLS || !are_times || !ascends(cells.iter().map(|(index, _)| index)) {
             return Err("first moments in order");
         }
-        Ok(Early(cells))
+        let mut early = Early { cells, ..Early::default() };
+        early.bound();
+        Ok(early)
     }
 }
 
@@ -56,45 +81,60 @@ impl Early {
     /// Is a cell at `ms` (since the epoch) an early one, so far?
     #[inline]
     pub fn has_room_at(&self, ms: i64) -> bool {
-        self.0.len() < MAX_CELLS
-            || self.0.last().is_some_and(|(last, _)| ms < (last + 1) * WIDTH_MS)
+        ms < self.until
+    }
+
+    /// Lets all go, and keeps nothing that comes.
+    pub fn close(&mut self) {
+        *self = Early { cells: Vec::new(), until: i64::MIN };
     }
 
     /// Adds to the cell that `ms` (since the epoch) lies in.
     #[inline]
     pub fn record(&mut self, ms: i64, what: Beginning) {
         let index = ms.div_euclid(WIDTH_MS);
-        match self.0.last_mut() {
+        match self.cells.last_mut() {
             Some((last, cell)) if *last == index => cell.merge(what),
             _ => self.add(index, what),
         }
     }
 
     fn add(&mut self, index: i64, cell: Beginning) {
-        match self.0.binary_search_by_key(&index, |(at, _)| *at) {
-            Ok(place) => self.0[place].1.merge(cell),
+        if !self.has_room_at(index.saturating_mul(WIDTH_MS)) {
+            return;
+        }
+        match self.cells.binary_search_by_key(&index, |(at, _)| *at) {
+            Ok(place) => self.cells[place].1.merge(cell),
             Err(place) => {
-                self.0.insert(place, (index, cell));
-                self.0.truncate(MAX_CELLS);
+                self.cells.insert(place, (index, cell));
+                self.cells.truncate(MAX_CELLS);
+                self.bound();
             }
+        }
+    }
+
+    /// Notes until when there is room.
+    fn bound(&mut self) {
+        if let Some((last, _)) = self.cells.get(MAX_CELLS - 1) {
+            self.until = last.saturating_add(1).saturating_mul(WIDTH_MS);
         }
     }
 
     /// The cells by their start in milliseconds since the epoch.
     pub fn cells(&self) -> impl Iterator<Item = (i64, &Beginning)> {
-        self.0.iter().map(|(index, cell)| (index * WIDTH_MS, cell))
+        self.cells.iter().map(|(index, cell)| (index * WIDTH_MS, cell))
     }
 
     /// Everything that began before this moment, in milliseconds since the epoch, is here; none: all is.
     pub fn known_until(&self) -> Option<i64> {
-        let last = self.0.last().filter(|_| self.0.len() >= MAX_CELLS);
+        let last = self.cells.get(MAX_CELLS - 1);
         last.map(|(index, _)| (index + 1) * WIDTH_MS)
     }
 }
 
 impl Merge for Early {
     fn merge(&mut self, other: Self) {
-        for (index, cell) in other.0 {
+        for (index, cell) in other.cells {
             self.add(index, cell);
         }
     }
@@ -121,6 +161,16 @@ mod tests {
         assert_eq!(kept, seconds[..64]);
         assert_eq!(early.known_until(), Some(63_250));
         assert_eq!(of(&seconds[..10]).known_until(), None);
+    }
+
+    #[test]
+    fn what_was_closed_keeps_nothing() {
+        let mut early = of(&[0]);
+        early.close();
+        assert!(!early.has_room_at(0));
+        early.record(0, Beginning::default());
+        early.merge(of(&[0, 1000]));
+        assert_eq!(early.cells().count(), 0);
     }
 
     proptest! {

@@ -5,9 +5,12 @@
     reason = "once a line, from several places: 7 % of the time of a report together, see benches/README.md"
 )]
 
+mod look;
+
 use super::Merge;
-use super::near::{Ends, Near};
+use super::near::Near;
 use hashbrown::{DefaultHashBuilder, HashTable};
+use look::Look;
 use serde::{Deserialize, Serialize};
 use std::hash::BuildHasher;
 
@@ -48,33 +51,6 @@ impl From<Key<'_>> for OwnedKey {
 impl OwnedKey {
     fn as_key(&self) -> Key<'_> {
         Key { group: self.group.as_deref(), peer: &self.peer }
-    }
-}
-
-/// By what a key is known at sight.
-#[derive(Debug, Clone, Copy, Default)]
-struct Look {
-    /// [`Ends::NONE`] without a group.
-    group: Ends,
-    peer: Ends,
-}
-
-impl Look {
-    #[inline(always)]
-    fn of(key: Key<'_>) -> Self {
-        Look { group: key.group.map_or(Ends::NONE, Ends::of), peer: Ends::of(key.peer) }
-    }
-
-    #[inline(always)]
-    fn is(self, other: Look) -> bool {
-        self.peer.is(other.peer) && self.group.is(other.group)
-    }
-
-    /// That by which a key is kept. To one that is more than its look, or whose peer holds a blank, none is equal.
-    fn filter_all(self, key: Key<'_>) -> Self {
-        let is_all = self.peer.are_all() && key.group.is_none_or(|_| self.group.are_all());
-        let is_word = !key.peer.contains(&b' ');
-        if is_all && is_word { self } else { Look { peer: Ends::NONE, ..self } }
     }
 }
 
@@ -172,15 +148,17 @@ impl<V: Merge> Keys<V> {
     #[inline(always)]
     pub fn known(&mut self, key: Key<'_>) -> Option<&mut V> {
         let look = Look::of(key);
-        let mut at = self.near.get(look.peer.hash());
-        if self.entries.get(at).is_none_or(|(own, _)| !own.look.is(look)) {
-            // A key of its own, so that only then it has a place in memory.
-            let key = Key { group: key.group, peer: key.peer };
-            at = self.find_word(key, look.peer.hash())?;
+        let at = self.near.get(look.peer.hash());
+        if self.entries.get(at).is_some_and(|(own, _)| own.look.is(look)) {
+            return Some(&mut self.entries[at].1);
         }
-        self.entries.get_mut(at).map(|(_, value)| value)
+        // A key of its own, so that only then it has a place in memory.
+        let key = Key { group: key.group, peer: key.peer };
+        let at = self.find_word(key, look.peer.hash())?;
+        Some(&mut self.entries[at].1)
     }
 
+    #[cold]
     #[inline(never)]
     fn find_word(&mut self, key: Key<'_>, hash: u64) -> Option<usize> {
         if key.peer.contains(&b' ') { None } else { self.find(key, hash) }

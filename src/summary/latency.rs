@@ -103,6 +103,8 @@ impl LatencySummary {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn add(&mut self, ms: u32, times: u64) {
         if ms >= LOW {
             self.high.add(ms, times);

@@ -85,11 +85,8 @@ impl Ends {
     /// A hash: peers differ in the last bytes of their address or port, and in a large network before these.
     #[inline]
     pub(super) fn hash(self) -> u64 {
-        // Fibonacci hashing: only the upper bits of a product depend on all bits of its factor, so they are mixed with the
-        // lower ones, and the topmost of another product count.
-        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-        let product = (self.first.rotate_left(29) ^ self.last).wrapping_mul(FACTOR);
-        (product ^ product >> 32).wrapping_mul(FACTOR) >> 56
+        // Fibonacci hashing: only the topmost bits of a product depend on all bits of its factor.
+        (self.first.rotate_left(5) ^ self.last).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56
     }
 }
 

@@ -11,7 +11,7 @@ use super::pool::Pools;
 use super::serials::{Started, Starts};
 use super::sizes::{Sent, Sizes};
 use super::timeline::{Cell, Timeline};
-use crate::record::attempt::{Attempt, Outcome};
+use crate::record::attempt::{Outcome, Tried};
 use serde::{Deserialize, Serialize};
 
 /// What is kept of the attempts at one peer.
@@ -52,25 +52,25 @@ pub struct PeerSummary {
 impl PeerSummary {
     /// Takes in an attempt of a line that was written at `ms` since the epoch, if the log tells.
     #[inline(always)]
-    pub fn record(&mut self, attempt: &Attempt<'_>, ms: Option<i64>) {
+    pub fn record(&mut self, attempt: &impl Tried, ms: Option<i64>) {
         let Started { undecided, new_certain, .. } = started(attempt);
         let failed = 1 - undecided - new_certain;
         self.attempts += 1;
         self.new_certain += new_certain;
         self.undecided += undecided;
         self.failed += failed;
-        self.no_live += u64::from(attempt.outcome == Outcome::NoLive);
-        self.unmeasured += undecided & u64::from(attempt.connect_ms.is_none());
-        self.stale += u64::from(attempt.stale);
-        self.redirected += u64::from(!attempt.last_pass);
-        for (summary, time) in [
-            (&mut self.connect, attempt.connect_ms),
-            (&mut self.header, attempt.header_ms),
-            (&mut self.response, attempt.response_ms),
-        ] {
-            if let Some(time) = time {
-                summary.record(time);
-            }
+        self.no_live += u64::from(attempt.outcome() == Outcome::NoLive);
+        self.unmeasured += undecided & u64::from(attempt.connect_ms().is_none());
+        self.stale += u64::from(attempt.stale());
+        self.redirected += u64::from(!attempt.last_pass());
+        if let Some(ms) = attempt.connect_ms() {
+            self.connect.record(ms);
+        }
+        if let Some(ms) = attempt.header_ms() {
+            self.header.record(ms);
+        }
+        if let Some(ms) = attempt.response_ms() {
+            self.response.record(ms);
         }
         if let Some(ms) = ms {
             self.timeline.record(ms, Cell { attempts: 1, new_certain, failed });
@@ -78,9 +78,9 @@ impl PeerSummary {
     }
 
     /// Takes in the bytes that the same attempt sent, if it got a connection and the log tells.
-    #[inline]
-    pub fn record_sent(&mut self, attempt: &Attempt<'_>) {
-        let Some(bytes) = attempt.bytes_sent else { return };
+    #[inline(always)]
+    pub fn record_sent(&mut self, attempt: &impl Tried) {
+        let Some(bytes) = attempt.bytes_sent() else { return };
         let Started { undecided, new_certain, .. } = started(attempt);
         if undecided + new_certain > 0 {
             self.sent.record(bytes, Sent { undecided, new_certain });
@@ -96,12 +96,12 @@ impl PeerSummary {
 }
 
 /// The part of an attempt in the account of serial numbers. With no live upstream no connect was tried.
-#[inline]
-pub fn started(attempt: &Attempt<'_>) -> Started {
+#[inline(always)]
+pub fn started(attempt: &impl Tried) -> Started {
     Started {
-        undecided: u64::from(attempt.outcome == Outcome::Undecided),
-        new_certain: u64::from(attempt.outcome == Outcome::New),
-        failed: u64::from(attempt.outcome == Outcome::Failed),
+        undecided: u64::from(attempt.outcome() == Outcome::Undecided),
+        new_certain: u64::from(attempt.outcome() == Outcome::New),
+        failed: u64::from(attempt.outcome() == Outcome::Failed),
     }
 }
 

@@ -81,25 +81,26 @@ impl Recent {
     /// A worker of a log.
     #[inline(always)]
     pub fn of(&mut self, log: &Arc<str>, pid: Option<u64>) -> &Worker {
-        let number = pid.unwrap_or(0);
-        let at = self.near.get(number);
+        let at = self.near.get(pid.unwrap_or(0));
         if self.workers.get(at).is_some_and(|worker| worker.is(log, pid)) {
             return &self.workers[at];
         }
-        let at = self.find(log, pid);
-        self.near.set(number, at);
-        &self.workers[at]
+        self.find(log, pid)
     }
 
-    fn find(&mut self, log: &Arc<str>, pid: Option<u64>) -> usize {
-        if let Some(at) = self.workers.iter().position(|worker| worker.is(log, pid)) {
-            return at;
-        }
-        if self.workers.len() >= MAX_RECENT {
-            self.workers.clear();
-        }
-        self.workers.push(Worker::new(log, pid));
-        self.workers.len() - 1
+    #[cold]
+    #[inline(never)]
+    fn find(&mut self, log: &Arc<str>, pid: Option<u64>) -> &Worker {
+        let known = self.workers.iter().position(|worker| worker.is(log, pid));
+        let at = known.unwrap_or_else(|| {
+            if self.workers.len() >= MAX_RECENT {
+                self.workers.clear();
+            }
+            self.workers.push(Worker::new(log, pid));
+            self.workers.len() - 1
+        });
+        self.near.set(pid.unwrap_or(0), at);
+        &self.workers[at]
     }
 }
 
@@ -146,24 +147,28 @@ impl Pools {
     /// The pool of a worker; none if it is not kept.
     #[inline(always)]
     pub fn of(&mut self, worker: &Worker) -> Option<&mut Pool> {
-        let mut at = self.near.get(worker.hash);
-        if self.workers.get(at).is_none_or(|(other, _)| other.hash != worker.hash) {
-            at = self.find(worker)?;
-            self.near.set(worker.hash, at);
+        let at = self.near.get(worker.hash);
+        if self.workers.get(at).is_some_and(|(other, _)| other.hash == worker.hash) {
+            return Some(&mut self.workers[at].1);
         }
-        self.workers.get_mut(at).map(|(_, pool)| pool)
+        let at = self.find(worker)?;
+        Some(&mut self.workers[at].1)
     }
 
+    #[cold]
+    #[inline(never)]
     fn find(&mut self, worker: &Worker) -> Option<usize> {
-        match self.workers.binary_search_by_key(&worker.hash, |(worker, _)| worker.hash) {
-            Ok(at) => Some(at),
-            Err(_) if worker.hash >= self.limit => None,
+        let at = match self.workers.binary_search_by_key(&worker.hash, |(worker, _)| worker.hash) {
+            Ok(at) => at,
+            Err(_) if worker.hash >= self.limit => return None,
             Err(at) => {
                 self.workers.insert(at, (worker.clone(), Pool::default()));
                 self.shrink();
-                (at < self.workers.len()).then_some(at)
+                at
             }
-        }
+        };
+        self.near.set(worker.hash, at);
+        (at < self.workers.len()).then_some(at)
     }
 
     fn shrink(&mut self) {

@@ -120,6 +120,12 @@ impl Counter {
     /// Takes in a line.
     #[inline(always)]
     pub fn record(&mut self, seen: Seen) {
+        // First, as the line was just asked for it.
+        if let Some(ms) = seen.accepted_ms {
+            let oldest = Smallest(Some((seen.serial, ms)));
+            let (newest, sum) = (seen.serial, u128::from(seen.serial));
+            self.clock.record(ms, Accepted { newest, oldest, sum, lines: 1 });
+        }
         self.clients.insert(seen.serial);
         self.lines += 1;
         self.whole_seconds += u64::from(seen.whole_second);
@@ -131,11 +137,6 @@ impl Counter {
             Some(2) => self.second_requests += 1,
             Some(_) => {}
             None => self.unnumbered += 1,
-        }
-        if let Some(ms) = seen.accepted_ms {
-            let oldest = Smallest(Some((seen.serial, ms)));
-            let (newest, sum) = (seen.serial, u128::from(seen.serial));
-            self.clock.record(ms, Accepted { newest, oldest, sum, lines: 1 });
         }
     }
 }
@@ -239,12 +240,12 @@ impl Serials {
     /// The counter of a worker; none where there are too many.
     #[inline(always)]
     pub fn of(&mut self, worker: &Worker) -> Option<&mut Counter> {
-        let mut at = self.near.get(worker.hash);
-        if self.counters.get(at).is_none_or(|(other, _)| other.hash != worker.hash) {
-            at = self.find(worker)?;
-            self.near.set(worker.hash, at);
+        let at = self.near.get(worker.hash);
+        if self.counters.get(at).is_some_and(|(other, _)| other.hash == worker.hash) {
+            return Some(&mut self.counters[at].1);
         }
-        self.counters.get_mut(at).map(|(_, counter)| counter)
+        let at = self.find(worker)?;
+        Some(&mut self.counters[at].1)
     }
 
     #[cold]
@@ -252,10 +253,14 @@ impl Serials {
         *self = Serials { overflown: true, ..Serials::default() };
     }
 
+    #[cold]
+    #[inline(never)]
     fn find(&mut self, worker: &Worker) -> Option<usize> {
         let counters = &self.counters;
         let found = self.index.find(worker.hash, |&at| counters[at].0.hash == worker.hash);
-        found.copied().or_else(|| self.insert(worker))
+        let at = found.copied().or_else(|| self.insert(worker))?;
+        self.near.set(worker.hash, at);
+        Some(at)
     }
 
     #[cold]

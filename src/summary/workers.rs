@@ -14,6 +14,7 @@ use super::serials::Smallest;
 use super::{Merge, Span};
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Most workers that are kept: those of 8,000 reloads of 8 workers.
 pub const MAX_WORKERS: usize = 1 << 16;
@@ -49,14 +50,20 @@ pub struct Life {
 }
 
 impl Life {
-    /// Takes in a line: when its request began and when it was written, in milliseconds since the epoch, `$connection`
-    /// and `$connection_requests`, as far as they are logged.
+    /// Takes in a line: when its request began and when it was written, in milliseconds since the epoch, whether that was at
+    /// a whole second, `$connection` and `$connection_requests`, as far as they are logged.
     #[inline(always)]
-    pub fn record(&mut self, start: i64, end: i64, serial: Option<u64>, request: Option<u64>) {
+    pub fn record(
+        &mut self,
+        (start, end): (i64, i64),
+        whole_second: bool,
+        serial: Option<u64>,
+        request: Option<u64>,
+    ) {
         self.lines += 1;
         self.starts.record(start);
         self.ends.record(end);
-        self.whole_seconds += u64::from(end % 1000 == 0);
+        self.whole_seconds += u64::from(whole_second);
         if let Some(serial) = serial {
             self.newest_serial = self.newest_serial.max(serial);
             self.oldest_serial.record(serial);
@@ -94,9 +101,9 @@ pub struct Workers {
     #[serde(skip)]
     index: HashTable<usize>,
     lives: Vec<(Worker, Life)>,
-    /// Where one was found, by its hash.
+    /// Where one was found, by its `$pid`.
     #[serde(skip)]
-    near: Near<16>,
+    near: Near<64>,
     /// Workers whose hash is not below this are not kept.
     limit: u64,
     /// Those whose hash is not below this keep no first moments.
@@ -126,7 +133,7 @@ impl TryFrom<Stored> for Workers {
         for (worker, mut life) in lives {
             let known = all.lives.len();
             if !all.keeps_early(&worker) {
-                life.early = Early::default();
+                life.early.close();
             }
             // Within these bounds nothing is cut, so what is new is the last one.
             match all.of(&worker) {
@@ -155,26 +162,48 @@ impl Default for Workers {
 }
 
 impl Workers {
+    /// A worker of a log and its life, if it is there.
+    #[inline(always)]
+    pub fn known(&mut self, log: &Arc<str>, pid: u64) -> Option<&mut (Worker, Life)> {
+        let at = self.near.get(pid);
+        if self.lives.get(at).is_some_and(|(worker, _)| worker.is(log, Some(pid))) {
+            return Some(&mut self.lives[at]);
+        }
+        self.known_elsewhere(&Worker::new(log, Some(pid)))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn known_elsewhere(&mut self, worker: &Worker) -> Option<&mut (Worker, Life)> {
+        let lives = &self.lives;
+        let at = *self.index.find(worker.hash, |&at| lives[at].0.hash == worker.hash)?;
+        self.near.set(worker.pid.unwrap_or(0), at);
+        self.lives.get_mut(at)
+    }
+
     /// The life of a worker; none if it is not kept.
     #[inline(always)]
     pub fn of(&mut self, worker: &Worker) -> Option<&mut Life> {
-        let mut at = self.near.get(worker.hash);
-        if self.lives.get(at).is_none_or(|(other, _)| other.hash != worker.hash) {
-            at = self.find(worker)?;
-            self.near.set(worker.hash, at);
+        let at = self.near.get(worker.pid.unwrap_or(0));
+        if self.lives.get(at).is_some_and(|(other, _)| other.hash == worker.hash) {
+            return Some(&mut self.lives[at].1);
         }
-        self.lives.get_mut(at).map(|(_, life)| life)
+        let at = self.find(worker)?;
+        Some(&mut self.lives[at].1)
     }
 
+    #[cold]
+    #[inline(never)]
     fn find(&mut self, worker: &Worker) -> Option<usize> {
         let workers = &self.lives;
         let found = self.index.find(worker.hash, |&at| workers[at].0.hash == worker.hash);
-        found.copied().or_else(|| self.insert(worker))
+        let at = found.copied().or_else(|| self.insert(worker))?;
+        self.near.set(worker.pid.unwrap_or(0), at);
+        Some(at)
     }
 
     /// Does this worker keep its first moments?
-    #[inline]
-    pub fn keeps_early(&self, worker: &Worker) -> bool {
+    fn keeps_early(&self, worker: &Worker) -> bool {
         worker.hash < self.early_limit
     }
 
@@ -191,8 +220,13 @@ impl Workers {
             return None;
         }
         let at = self.lives.len();
-        self.early += usize::from(worker.hash < self.early_limit);
-        self.lives.push((worker.clone(), Life::default()));
+        let mut life = Life::default();
+        if self.keeps_early(worker) {
+            self.early += 1;
+        } else {
+            life.early.close();
+        }
+        self.lives.push((worker.clone(), life));
         let workers = &self.lives;
         self.index.insert_unique(worker.hash, at, |&at| workers[at].0.hash);
         Some(at)
@@ -239,7 +273,7 @@ impl Workers {
             if worker.hash < limit {
                 self.early += 1;
             } else {
-                life.early = Early::default();
+                life.early.close();
             }
         }
     }
@@ -257,13 +291,10 @@ impl Merge for Workers {
     fn merge(&mut self, other: Self) {
         self.lower_limit(other.limit);
         self.lower_early_limit(other.early_limit);
-        for (worker, mut life) in other.lives {
+        for (worker, life) in other.lives {
             if self.lives.len() >= 2 * MAX_WORKERS || self.early >= 2 * MAX_EARLY {
                 self.shrink();
                 self.shrink_early();
-            }
-            if !self.keeps_early(&worker) {
-                life.early = Early::default();
             }
             if let Some(mine) = self.of(&worker) {
                 mine.merge(life);
@@ -282,7 +313,6 @@ impl PartialEq for Workers {
 mod tests {
     use super::super::early::Beginning;
     use super::*;
-    use std::sync::Arc;
 
     fn of(pids: impl Iterator<Item = u64>) -> Workers {
         let log: Arc<str> = "access.log".into();
@@ -290,11 +320,9 @@ mod tests {
         for pid in pids {
             let worker = Worker::new(&log, Some(pid));
             if let Some(life) = workers.of(&worker) {
-                life.record(0, 0, None, None);
+                life.record((0, 0), true, None, None);
             }
-            if workers.keeps_early(&worker)
-                && let Some(life) = workers.of(&worker)
-            {
+            if let Some(life) = workers.of(&worker).filter(|life| life.early.has_room_at(0)) {
                 life.early.record(0, Beginning { connected: 1, ..Beginning::default() });
             }
         }
@@ -319,5 +347,21 @@ mod tests {
             );
             assert_eq!(early.count(), MAX_EARLY);
         }
+    }
+
+    #[test]
+    fn workers_are_known_by_their_log_and_pid() {
+        let log: Arc<str> = "access.log".into();
+        let mut workers = of(0..200);
+        for pid in (0..200).chain([0, 64, 128]) {
+            // The same name at another place.
+            for log in [&log, &Arc::from(&*log)] {
+                let (worker, life) = workers.known(log, pid).unwrap();
+                assert_eq!((worker.pid, life.lines), (Some(pid), 1));
+            }
+        }
+        assert!(workers.known(&log, 200).is_none());
+        assert!(workers.known(&"other.log".into(), 7).is_none());
+        assert_eq!(workers.lives.len(), 200, "none came by being asked for");
     }
 }

@@ -52,7 +52,7 @@ fn of(lines: &[Line]) -> Summary {
         let (request, accepted_ms) = (Some(1), Some(ms));
         counter.record(Seen { serial, request, accepted_ms, whole_second: false });
         let life = summary.workers.of(&worker).unwrap();
-        life.record(ms, ms, Some(serial), Some(1));
+        life.record((ms, ms), ms % 1000 == 0, Some(serial), Some(1));
         life.early.record(ms, Beginning { connected: 1, ..Beginning::default() });
         summary.bursts.record(ms, Burst { new_certain: 1, handshake_ms: took, peers: 1 });
         let at = LocalSecond(ms / 1000);
