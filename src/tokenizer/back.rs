@@ -62,7 +62,7 @@ pub(super) struct Back {
     last: Literal,
     steps: Vec<Step>,
     /// Bits of the fields that are read as numbers.
-    numbered: u32,
+    pub(super) numbered: u32,
 }
 
 impl Back {
@@ -90,12 +90,20 @@ impl Back {
         self.steps.is_empty()
     }
 
+    /// Where the last value of a line ends, or [`NOWHERE`].
+    #[inline]
+    pub(super) fn end(&self, line: &[u8]) -> usize {
+        match line.last_chunk() {
+            Some(chunk) if self.last.is_short() => {
+                let is_it = self.last.is_tail(u64::from_le_bytes(*chunk));
+                if is_it { line.len() - self.last.len() } else { NOWHERE }
+            }
+            _ => self.last.strip_end(line).map_or(NOWHERE, <[u8]>::len),
+        }
+    }
+
     /// Sets the last values of some lines, and their ends to where the literals in front of these start.
     pub(super) fn scan(&self, layout: &Layout, lines: &mut [Tokens<'_>]) {
-        for line in &mut *lines {
-            line.values.restart(self.numbered);
-            line.end = self.last.strip_end(line.line).map_or(NOWHERE, <[u8]>::len);
-        }
         for step in &self.steps {
             match step {
                 Step::Run(run, steps) => run.scan(lines, |line| {
