@@ -4,8 +4,8 @@
 //! step is done for all lines before the next one, see [`super::scan`].
 
 use super::Tokens;
-use super::digits::Number;
-use super::fields::NOWHERE;
+use super::digits::{INTEGER, Number};
+use super::fields::{NOWHERE, Values};
 use super::front::is_whole;
 use super::lanes::LANES;
 use super::layout::{Layout, is_escaped};
@@ -51,7 +51,8 @@ pub(super) struct FromRight {
 enum Step {
     /// Several values at once, and one by one where they do not look as usual.
     Run(Run, Vec<FromRight>),
-    Number(FromRight),
+    /// Numbers, and anything else where there is none.
+    Numbers(Vec<FromRight>),
     Text(FromRight),
 }
 
@@ -62,7 +63,7 @@ pub(super) struct Back {
     last: Literal,
     steps: Vec<Step>,
     /// Bits of the fields that are read as numbers.
-    numbered: u32,
+    pub(super) numbered: u32,
 }
 
 impl Back {
@@ -78,8 +79,13 @@ impl Back {
                 rest = &rest[count..];
                 continue;
             }
-            let step = step.clone();
-            all.push(if step.is_number { Step::Number(step) } else { Step::Text(step) });
+            if !step.is_number {
+                all.push(Step::Text(step.clone()));
+            } else if let Some(Step::Numbers(numbers)) = all.last_mut() {
+                numbers.push(step.clone());
+            } else {
+                all.push(Step::Numbers(vec![step.clone()]));
+            }
             rest = behind;
         }
         Back { last: Literal::new(last), steps: all, numbered }
@@ -90,12 +96,20 @@ impl Back {
         self.steps.is_empty()
     }
 
+    /// Where the last value of a line ends, or [`NOWHERE`].
+    #[inline]
+    pub(super) fn end(&self, line: &[u8]) -> usize {
+        match line.last_chunk() {
+            Some(chunk) if self.last.is_short() => {
+                let is_it = self.last.is_tail(u64::from_le_bytes(*chunk));
+                if is_it { line.len() - self.last.len() } else { NOWHERE }
+            }
+            _ => self.last.strip_end(line).map_or(NOWHERE, <[u8]>::len),
+        }
+    }
+
     /// Sets the last values of some lines, and their ends to where the literals in front of these start.
     pub(super) fn scan(&self, layout: &Layout, lines: &mut [Tokens<'_>]) {
-        for line in &mut *lines {
-            line.values.restart(self.numbered);
-            line.end = self.last.strip_end(line.line).map_or(NOWHERE, <[u8]>::len);
-        }
         for step in &self.steps {
             match step {
                 Step::Run(run, steps) => run.scan(lines, |line| {
@@ -103,7 +117,10 @@ impl Back {
                         step.read_number(layout, line);
                     }
                 }),
-                Step::Number(step) => step.read_numbers(layout, lines),
+                Step::Numbers(steps) if steps.iter().all(FromRight::is_short) => {
+                    read_numbers::<true>(steps, layout, lines);
+                }
+                Step::Numbers(steps) => read_numbers::<false>(steps, layout, lines),
                 Step::Text(step) => step.read_texts(layout, lines),
             }
         }
@@ -117,42 +134,63 @@ impl FromRight {
             .then(|| (self.field, self.before.bytes()))
     }
 
-    /// Sets a number of each line.
-    #[inline(never)]
-    fn read_numbers(&self, layout: &Layout, lines: &mut [Tokens<'_>]) {
-        for line in lines {
-            if self.read_quickly(line).is_none() {
-                self.read_number(layout, line);
-            }
-        }
+    /// Is it a whole number behind a short literal?
+    fn is_short(&self) -> bool {
+        self.number == INTEGER && self.before.is_short()
     }
 
+    /// Sets a number that `text` ends with, and gives what stands in front of it and the literal. None where it is not
+    /// quickly read.
     #[inline(always)]
     #[expect(
         clippy::inline_always,
         reason = "the loop's body: half a dozen numbers a line; measured"
     )]
-    fn read_quickly(&self, line: &mut Tokens<'_>) -> Option<()> {
-        let text = line.line.get(..line.end)?;
-        let (number, width, before) = self.number.read_window(text.last_chunk()?)?;
+    fn read_quickly<'a, const SHORT: bool>(
+        &self,
+        text: &'a [u8],
+        values: &mut Values,
+    ) -> Option<&'a [u8]> {
+        let window = text.last_chunk()?;
+        let number = if SHORT { &INTEGER } else { &self.number };
+        let (number, width, before) = number.read_window(window)?;
         let start = text.len() - width;
-        if !self.before.ends_with_word(&text[..start], before) {
+        let is_it = if SHORT {
+            self.before.is_tail(before)
+        } else {
+            self.before.ends_with_word(&text[..start], before)
+        };
+        // Beyond the text where there is no room for it.
+        let front = text.get(..start.wrapping_sub(self.before.len()))?;
+        if !is_it {
             return None;
         }
-        line.values.place(self.field, start, line.end);
-        line.values.place_number(self.field, number);
-        line.end = start - self.before.len();
-        Some(())
+        values.place(self.field, start, text.len());
+        values.place_number(self.field, number);
+        Some(front)
     }
 
     /// Sets a value of each line that is no number.
-    #[inline(never)]
     fn read_texts(&self, layout: &Layout, lines: &mut [Tokens<'_>]) {
-        let Some(near) = &self.near else {
-            return lines.iter_mut().for_each(|line| self.read_text(layout, line));
-        };
+        match &self.near {
+            Some(near) if self.is_wanted && self.before.is_short() => {
+                self.read_all_near::<true>(near, layout, lines);
+            }
+            Some(near) => self.read_all_near::<false>(near, layout, lines),
+            None => lines.iter_mut().for_each(|line| self.read_text(layout, line)),
+        }
+    }
+
+    /// The same where its start is near. `USUAL` if it is wanted and has a short literal in front.
+    #[inline(never)]
+    fn read_all_near<const USUAL: bool>(
+        &self,
+        near: &Near,
+        layout: &Layout,
+        lines: &mut [Tokens<'_>],
+    ) {
         for line in lines {
-            if self.read_near(near, line).is_none() {
+            if self.read_near::<USUAL>(near, line).is_none() {
                 self.read_text(layout, line);
             }
         }
@@ -160,14 +198,21 @@ impl FromRight {
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as above")]
-    fn read_near(&self, near: &Near, line: &mut Tokens<'_>) -> Option<()> {
+    fn read_near<const USUAL: bool>(&self, near: &Near, line: &mut Tokens<'_>) -> Option<()> {
         let text = line.line.get(..line.end)?;
-        let found = near.find_back(text.last_chunk()?)?;
-        let start = text.len() - LANES + found + self.skip;
-        if !self.before.ends(text.get(..start)?) {
+        let window: &[u8; 8 + LANES] = text.last_chunk()?;
+        let from = near.find_back(window.last_chunk()?)? + self.skip;
+        let before = u64::from_le_bytes(*window.get(from..)?.first_chunk()?);
+        let start = text.len() - LANES + from;
+        let is_it = if USUAL {
+            self.before.is_tail(before)
+        } else {
+            self.before.ends_with_word(&text[..start], before)
+        };
+        if !is_it {
             return None;
         }
-        if self.is_wanted {
+        if USUAL || self.is_wanted {
             line.values.place(self.field, start, line.end);
         }
         line.end = start - self.before.len();
@@ -226,5 +271,79 @@ impl FromRight {
         let value = line.get(start..end)?;
         let is_good = self.is_sealed || is_whole(&layout.legs[self.leg], line, start, value);
         (is_good && self.before.ends(&line[..start])).then_some(start)
+    }
+}
+
+/// Sets some numbers of each line, the last one first. `SHORT` where all are whole and have short literals in front.
+#[inline(never)]
+fn read_numbers<const SHORT: bool>(steps: &[FromRight], layout: &Layout, lines: &mut [Tokens<'_>]) {
+    'lines: for line in lines {
+        let Some(mut rest) = line.line.get(..line.end) else { continue };
+        for step in steps {
+            if let Some(front) = step.read_quickly::<SHORT>(rest, &mut line.values) {
+                rest = front;
+                continue;
+            }
+            line.end = rest.len();
+            step.read_number(layout, line);
+            let Some(front) = line.line.get(..line.end) else { continue 'lines };
+            rest = front;
+        }
+        line.end = rest.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log_format::{Escape, LogFormat};
+    use crate::tokenizer::plan::Plan;
+    use crate::tokenizer::{Wanted, reference};
+
+    #[test]
+    fn numbers_in_a_row_are_read_one_behind_the_other() {
+        let fields = [Field::ConnectionRequests, Field::Connection, Field::Pid];
+        for (text, are_short) in [
+            ("$remote_addr pid=$pid conn=$connection creq=$connection_requests", true),
+            ("$remote_addr the_pid==$pid conn=$connection creq=$connection_requests", false),
+        ] {
+            let format = LogFormat::from_string("main", text, Escape::Default).unwrap();
+            let layout = Layout::new(&format, &Wanted::new(&fields));
+            let plan = Plan::new(&layout);
+            let [Step::Numbers(steps)] = &plan.back.steps[..] else { panic!("{:?}", plan.back) };
+            assert_eq!((steps.len(), steps.iter().all(FromRight::is_short)), (3, are_short));
+            let numbers =
+                ["-", "", "0", "7", "042", "1234567", "12345678", "1234567890", "1:2", "x"];
+            for (pid, conn, creq) in numbers.iter().flat_map(|pid| {
+                numbers.iter().flat_map(move |conn| numbers.map(|creq| (pid, conn, creq)))
+            }) {
+                let values = text.replace("$remote_addr", "192.168.100.100").replace("$pid", pid);
+                let values = values.replace("$connection_requests", creq);
+                let line = values.replace("$connection", conn);
+                let mut lines = [Tokens::new(line.as_bytes()); 2];
+                let fit = plan.scan(&layout, &mut lines);
+                let slow = reference::tokenize(&layout, line.as_bytes());
+                assert_eq!(fit, if slow.is_ok() { 3 } else { 0 }, "{line}");
+                let Ok(slow) = slow else { continue };
+                assert_eq!(lines, [slow; 2], "{line}");
+                for (field, text) in fields.into_iter().zip([creq, conn, pid]) {
+                    assert_eq!(lines[1].fields().number(field), text.parse().ok(), "{line}");
+                }
+                // The usual way is taken where it can be.
+                let is_quick = |text: &&str| (1..8).contains(&text.len()) && *text != "-";
+                if [&creq, conn, pid].into_iter().all(is_quick) {
+                    let mut rest = line.as_bytes();
+                    for step in steps {
+                        let values = &mut lines[0].values;
+                        rest = if are_short {
+                            step.read_quickly::<true>(rest, values).unwrap()
+                        } else {
+                            step.read_quickly::<false>(rest, values).unwrap()
+                        };
+                    }
+                    assert_eq!(rest, b"192.168.100.100");
+                }
+            }
+        }
     }
 }

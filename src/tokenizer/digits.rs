@@ -95,17 +95,20 @@ impl Number {
         let digits = last ^ self.zeros;
         // The byte in front of a number lets no carry through, whatever stands before it.
         let others = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & TOP;
-        let width = NonZero::new(others)?.leading_zeros();
-        if digits & self.dot != 0 || width < self.least {
+        // Neither all nor none of them: seen at once, as the last one has the sign.
+        if others.cast_signed() <= 0 {
             return None;
         }
         // In bits; at least a byte, and at most seven.
-        let behind = width.wrapping_neg() & 63;
-        let both = u128::from(last) << 64 | u128::from(front);
-        #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
-        let before = (both >> behind) as u64;
+        let behind = NonZero::new(others)?.ilog2() + 1;
+        // One byte it is wide anyway.
+        if digits & self.dot != 0 || self.least > 8 && behind > u64::BITS - self.least {
+            return None;
+        }
+        // In the shape that makes one shift of both.
+        let before = front >> behind | last << 1 << (behind ^ 63);
         let kept = digits >> behind << behind;
-        Some((eight(kept, self.scale), width as usize / 8, before))
+        Some((eight(kept, self.scale), 8 - behind as usize / 8, before))
     }
 
     /// The longest number that `text` ends with, and where it starts; none also where it is not quickly read, with more than

@@ -8,30 +8,34 @@
 use super::Wanted;
 use crate::log_format::variable::Field;
 
-/// From which byte of a line to which one: as halves of a word, as some are noted at once and few are asked for. No line
-/// is so long that they do not fit, see [`LONGEST`].
+/// From which byte of a line to which one. No line is so long that they do not fit, see [`LONGEST`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Extent(u64);
+pub(super) struct Extent {
+    from: u32,
+    to: u32,
+}
 
 /// The longest line that is read.
 pub(super) const LONGEST: usize = u32::MAX as usize;
 
 impl Extent {
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "of lines that are not too long")]
     pub(super) const fn new(from: usize, to: usize) -> Self {
-        Extent(from as u64 | (to as u64) << 32)
+        Extent { from: from as u32, to: to as u32 }
     }
 
     /// The same so many bytes later.
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "as above")]
     pub(super) fn later(self, by: usize) -> Self {
-        Extent(self.0.wrapping_add((by as u64) << 32 | by as u64))
+        let later = |at: u32| at.wrapping_add(by as u32);
+        Extent { from: later(self.from), to: later(self.to) }
     }
 
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "halves")]
     fn of(self, line: &[u8]) -> Option<&[u8]> {
-        line.get(self.0 as u32 as usize..(self.0 >> 32) as usize)
+        line.get(self.from as usize..self.to as usize)
     }
 }
 
@@ -50,16 +54,17 @@ pub struct Values {
 impl Values {
     /// No value at all.
     pub const EMPTY: Values = Values {
-        extents: [Extent(0); Field::COUNT],
+        extents: [Extent::new(0, 0); Field::COUNT],
         numbers: [0; Field::COUNT],
         present: 0,
         numbered: 0,
     };
 
-    /// Forgets all of them. Those of the fields of `numbered` are to be numbers, unless that is taken back.
+    /// Forgets all of them. Those of the fields of `present` are to be set, which is seen in the end, and those of `numbered`
+    /// to be numbers, unless that is taken back.
     #[inline]
-    pub(super) fn restart(&mut self, numbered: u32) {
-        (self.present, self.numbered) = (0, numbered);
+    pub(super) fn restart(&mut self, present: u32, numbered: u32) {
+        (self.present, self.numbered) = (present, numbered);
     }
 
     /// Has this field a value?
@@ -89,12 +94,6 @@ impl Values {
     #[inline]
     pub(super) fn place_number(&mut self, field: Field, number: u64) {
         self.numbers[field.index()] = number;
-    }
-
-    /// Declares values present, by the bits of their fields.
-    #[inline]
-    pub(super) fn declare(&mut self, present: u32) {
-        self.present |= present;
     }
 }
 
@@ -133,7 +132,7 @@ impl<'a> Tokens<'a> {
     #[inline]
     pub fn restart(&mut self, line: &'a [u8]) {
         self.line = line;
-        self.values.restart(0);
+        self.values.restart(0, 0);
     }
 
     /// The line.

@@ -8,8 +8,6 @@ pub(super) const LANES: usize = 16;
 #[repr(align(16))]
 pub(super) struct Lanes([u64; 2]);
 
-const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-
 impl Lanes {
     #[inline]
     pub(super) fn of(bytes: &[u8; LANES]) -> Self {
@@ -17,12 +15,6 @@ impl Lanes {
             u64::from_le_bytes(bytes[from..].first_chunk().copied().unwrap_or_default())
         };
         Lanes([half(0), half(8)])
-    }
-
-    /// All the same byte.
-    #[inline]
-    pub(super) fn all(byte: u8) -> Self {
-        Lanes::of(&[byte; LANES])
     }
 
     #[inline]
@@ -45,21 +37,8 @@ impl Lanes {
         self.with(other, |a, b| a | b)
     }
 
-    /// Each byte and that of the other, which is below 0x80, added up; the top bit stays where it was set or is reached.
-    /// Of the other bits nothing is said then.
-    #[inline]
-    pub(super) fn reach(self, other: Self) -> Self {
-        self.with(other, |a, b| ((a & LOW) + b) | a)
-    }
-
     #[inline]
     pub(super) fn are_zero(self) -> bool {
         self.0[0] | self.0[1] == 0
-    }
-
-    /// Is a top bit set?
-    #[inline]
-    pub(super) fn has_top(self) -> bool {
-        (self.0[0] | self.0[1]) & !LOW != 0
     }
 }

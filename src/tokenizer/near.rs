@@ -210,10 +210,21 @@ impl Literal {
         if self.ends(text) { text.get(..front) } else { None }
     }
 
+    /// Has it no more than eight bytes?
+    pub(super) fn is_short(&self) -> bool {
+        self.bytes.len() <= 8
+    }
+
+    /// Does this word, of which the last bytes are the upper ones, end with its last eight bytes?
+    #[inline]
+    pub(super) fn is_tail(&self, word: u64) -> bool {
+        (word ^ self.tail.0) & self.tail.1 == 0
+    }
+
     /// Does `text` end with it, whose last eight bytes, as a little-endian word, are at hand?
     #[inline]
     pub(super) fn ends_with_word(&self, text: &[u8], word: u64) -> bool {
-        (word ^ self.tail.0) & self.tail.1 == 0 && (self.bytes.len() <= 8 || self.ends_far(text))
+        self.is_tail(word) && (self.is_short() || self.ends_far(text))
     }
 
     /// Does `text` end with it?

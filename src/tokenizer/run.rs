@@ -1,11 +1,11 @@
 //! Values that stand next to each other and are nearly always as wide as usual: all of them, with the literals between, are
 //! compared at once with how they usually look.
 
-use super::Tokens;
 use super::digits;
 use super::fields::Extent;
-use super::lanes::{LANES, Lanes};
+use super::lanes::LANES;
 use super::near::halves;
+use super::{BATCH, Tokens};
 use crate::log_format::variable::Field;
 
 /// Most windows of a run.
@@ -17,14 +17,19 @@ const LITERAL: u8 = 0x7f;
 /// A digit may differ from 0 by up to nine.
 const DIGIT: u8 = 0x80 - 10;
 
+/// Bytes side by side.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(16))]
+struct Bytes([u8; LANES]);
+
 /// Bytes as they usually are.
 #[derive(Debug, Clone)]
 struct Window {
-    usual: Lanes,
+    usual: Bytes,
     /// The bits that count: all of a byte, or none.
-    counts: Lanes,
+    counts: Bytes,
     /// What is added to the difference: [`LITERAL`] or [`DIGIT`].
-    added: Lanes,
+    added: Bytes,
 }
 
 /// A number of a run.
@@ -98,7 +103,7 @@ impl Run {
             let [front, digits] = halves(&digits);
             all.push(Value { field, extent: Extent::new(from, to), at: to - 8, digits, front });
         }
-        let lanes = |bytes: &[u8]| Lanes::of(bytes.first_chunk().unwrap_or(&[0; LANES]));
+        let lanes = |bytes: &[u8]| Bytes(bytes.first_chunk().copied().unwrap_or_default());
         let windows = (0..room).step_by(LANES).map(|at| Window {
             usual: lanes(&usual[at..]),
             counts: lanes(&counts[at..]),
@@ -117,7 +122,8 @@ impl Run {
         }
     }
 
-    /// The same with so many windows.
+    /// The same with so many windows: first all lines are compared, then each value is read from all of them, so that what is
+    /// known of it stays in registers.
     #[inline(never)]
     fn scan_wide<const WIDE: usize>(
         &self,
@@ -125,61 +131,102 @@ impl Run {
         mut odd: impl FnMut(&mut Tokens<'_>),
     ) {
         let Some(windows) = self.windows.first_chunk::<WIDE>() else { return };
-        for line in lines {
-            if self.read_back(windows, line).is_none() {
-                odd(line);
+        // Of odd lines what is read here counts nothing.
+        let mut ends = [End { text: &[[0; LANES]; WIDE], start: 0 }; BATCH];
+        let mut are_odd = 0u32;
+        for (at, (line, end)) in lines.iter_mut().zip(&mut ends).enumerate() {
+            match End::of(line, windows) {
+                Some(usual) => {
+                    *end = usual;
+                    line.end -= self.width;
+                }
+                None => are_odd |= 1 << at,
             }
-        }
-    }
-
-    /// Sets the values that a line ends with; none if one of them looks otherwise.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "the loop's body; measured")]
-    fn read_back<const WIDE: usize>(
-        &self,
-        windows: &[Window; WIDE],
-        line: &mut Tokens<'_>,
-    ) -> Option<()> {
-        let text = line.line.get(..line.end)?;
-        let start = text.len().checked_sub(WIDE * LANES)?;
-        let text = &text[start..];
-        let bytes = text.as_chunks().0.first_chunk::<WIDE>()?;
-        let mut odd = Lanes::all(0);
-        for (window, bytes) in windows.iter().zip(bytes) {
-            odd = odd.or(window.odd(bytes));
-        }
-        if odd.has_top() {
-            return None;
         }
         for value in &self.values {
-            let word = u64::from_le_bytes(*text.get(value.at..)?.first_chunk()?);
-            let mut number = digits::four(word & value.digits);
-            if value.front != 0 {
-                number = value.long(text)?;
-            }
-            line.values.place_extent(value.field, value.extent.later(start));
-            line.values.place_number(value.field, number);
+            value.read(&ends, lines);
         }
-        line.end -= self.width;
-        Some(())
+        while are_odd != 0 {
+            odd(&mut lines[are_odd.trailing_zeros() as usize]);
+            are_odd &= are_odd - 1;
+        }
+    }
+}
+
+/// The end of a line, of so many windows, and where it starts.
+#[derive(Debug, Clone, Copy)]
+struct End<'a, const WIDE: usize> {
+    text: &'a [[u8; LANES]; WIDE],
+    start: usize,
+}
+
+impl<'a, const WIDE: usize> End<'a, WIDE> {
+    /// That of a line, if it looks as usual.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the loop's body; measured")]
+    fn of(line: &Tokens<'a>, windows: &[Window; WIDE]) -> Option<Self> {
+        let start = line.end.checked_sub(WIDE * LANES)?;
+        let text = line.line.get(start..line.end)?.as_chunks().0.first_chunk()?;
+        let mut odd = [0; LANES];
+        for (window, bytes) in windows.iter().zip(text) {
+            window.mark_odd(bytes, &mut odd);
+        }
+        // Asked so that the compiler sees that only top bits count.
+        let is_odd = odd.iter().fold(0, |all, byte| all | byte & 0x80) != 0;
+        (!is_odd).then_some(End { text, start })
+    }
+
+    /// The eight bytes from `at` on, which is not too far.
+    #[inline]
+    fn eight(&self, at: usize) -> u64 {
+        let bytes = self.text.as_flattened()[at..].first_chunk();
+        bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
 }
 
 impl Value {
-    /// The number, if it has more digits than a time or a code.
+    /// Sets it in each of the lines.
     #[inline]
-    fn long(&self, windows: &[u8]) -> Option<u64> {
-        let eight = |at: usize| Some(u64::from_le_bytes(*windows.get(at..)?.first_chunk()?));
-        let [front, last] = [eight(self.at.checked_sub(8)?)?, eight(self.at)?];
-        Some(digits::MILLIS.join(front & self.front, last & self.digits))
+    fn read<const WIDE: usize>(&self, ends: &[End<'_, WIDE>], lines: &mut [Tokens<'_>]) {
+        // No more than it is, but the compiler sees it.
+        let at = self.at.min(WIDE * LANES - 8);
+        if self.front == 0 {
+            return self.each(ends, lines, |end| digits::four(end.eight(at) & self.digits));
+        }
+        let front = at.saturating_sub(8);
+        self.each(ends, lines, |end| {
+            digits::MILLIS.join(end.eight(front) & self.front, end.eight(at) & self.digits)
+        });
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a loop for each width")]
+    fn each<const WIDE: usize>(
+        &self,
+        ends: &[End<'_, WIDE>],
+        lines: &mut [Tokens<'_>],
+        number: impl Fn(&End<'_, WIDE>) -> u64,
+    ) {
+        for (line, end) in lines.iter_mut().zip(ends) {
+            line.values.place_extent(self.field, self.extent.later(end.start));
+            line.values.place_number(self.field, number(end));
+        }
     }
 }
 
 impl Window {
-    /// The top bits of the bytes that are not as usual.
-    #[inline]
-    fn odd(&self, bytes: &[u8; LANES]) -> Lanes {
-        Lanes::of(bytes).xor(self.usual).and(self.counts).reach(self.added)
+    /// Sets the top bits where bytes are not as usual.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "in the loop's body, where all bytes are done at once"
+    )]
+    fn mark_odd(&self, bytes: &[u8; LANES], odd: &mut [u8; LANES]) {
+        let Window { usual: Bytes(usual), counts: Bytes(counts), added: Bytes(added) } = *self;
+        for at in 0..LANES {
+            let differs = (bytes[at] ^ usual[at]) & counts[at];
+            odd[at] |= differs.saturating_add(added[at]);
+        }
     }
 }
 
@@ -221,10 +268,17 @@ mod tests {
             if let Some((at, byte)) = change {
                 line[at.index(plain.len())] = byte;
             }
-            let mut tokens = [Tokens::new(&line)];
-            tokens[0].end = line.len();
-            let mut is_odd = false;
-            run.scan(&mut tokens, |_| is_odd = true);
+            // Between others, one of which has nothing to look at.
+            let mut tokens = [b"odd", &line[..], &plain].map(Tokens::new);
+            for line in &mut tokens {
+                line.end = line.line.len();
+            }
+            let mut odd = Vec::new();
+            run.scan(&mut tokens, |line| odd.push(line.line.len()));
+            prop_assert!(odd.len() < 3 || line.len() < 64, "the last one is usual");
+            let [_, tokens, _] = tokens;
+            let is_odd = odd.len() > 1;
+            prop_assert_eq!((odd[0], tokens.end == line.len()), (3, is_odd));
             let is_usual = line[front.len()..].iter().zip(&plain[front.len()..]).all(|(a, b)| {
                 a == b || a.is_ascii_digit() && b.is_ascii_digit()
             });
@@ -236,10 +290,9 @@ mod tests {
             if is_odd {
                 return Ok(());
             }
-            prop_assert_eq!(tokens[0].end, front.len());
-            let mut values = tokens[0].values;
-            values.restart(u32::MAX);
-            values.declare(u32::MAX);
+            prop_assert_eq!(tokens.end, front.len());
+            let mut values = tokens.values;
+            values.restart(u32::MAX, u32::MAX);
             let fields = crate::tokenizer::Fields::new(&line, &values);
             for (field, before) in &VALUES[..count] {
                 let text = fields.get(*field).unwrap();

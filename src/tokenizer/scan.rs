@@ -24,6 +24,8 @@ impl Plan {
         for line in &mut *lines {
             let starts = self.lead.starts(line.line) && line.line.len() <= LONGEST;
             line.start = if starts { self.lead.len() } else { NOWHERE };
+            line.values.restart(self.present, self.back.numbered);
+            line.end = self.back.end(line.line);
         }
         self.back.scan(layout, lines);
         for (step, leg) in self.forward.iter().zip(&layout.legs) {
@@ -31,7 +33,6 @@ impl Plan {
         }
         let mut fit = 0;
         for (at, line) in lines.iter_mut().enumerate() {
-            line.values.declare(self.present);
             fit |= u32::from(self.meets(line)) << at;
         }
         fit
