@@ -1,5 +1,7 @@
 //! The lines of a block, one after another, without copying.
 
+use super::newlines::Newlines;
+
 /// One line of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line<'a> {
@@ -22,12 +24,13 @@ pub struct Line<'a> {
 pub struct Lines<'a> {
     bytes: &'a [u8],
     at: usize,
+    newlines: Newlines,
 }
 
 impl<'a> Lines<'a> {
     /// The lines of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Lines { bytes, at: 0 }
+        Lines { bytes, at: 0, newlines: Newlines::new() }
     }
 }
 
@@ -37,15 +40,13 @@ impl<'a> Iterator for Lines<'a> {
     #[inline]
     fn next(&mut self) -> Option<Line<'a>> {
         let offset = self.at;
-        let rest = &self.bytes[offset..];
-        if rest.is_empty() {
-            return None;
-        }
-        let (line, length) = match memchr::memchr(b'\n', rest) {
-            Some(newline) => (&rest[..newline], newline + 1),
-            None => (rest, rest.len()),
+        let end = match self.newlines.next(self.bytes) {
+            Some(newline) => newline,
+            None if offset < self.bytes.len() => self.bytes.len(),
+            None => return None,
         };
-        self.at = offset + length;
+        let line = self.bytes.get(offset..end)?;
+        self.at = end + 1;
         Some(Line { bytes: line.strip_suffix(b"\r").unwrap_or(line), offset })
     }
 }

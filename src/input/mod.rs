@@ -29,6 +29,7 @@ pub mod source;
 pub mod stream;
 
 mod ahead;
+mod newlines;
 
 pub use blocks::{BlockReader, ReadSummary};
 pub use buffer::{Block, Buffer, MAX_LINE, OwnedBlock, READ};

@@ -1,0 +1,162 @@
+//! Where the newlines of a block are, some at a time. A search for each line anew costs a call, and branches that nobody
+//! can guess, for a few hundred bytes; what it costs more is a twentieth of a report's time.
+
+/// Bytes that are looked at together: a bit of a word for each.
+const WINDOW: usize = u64::BITS as usize;
+
+/// So many are found at a time where there are as many, and no more than the last window has besides. What is looked at
+/// stays in the first-level cache until the lines are read.
+const SOME: usize = 32;
+
+/// The newlines of a block in their order.
+#[derive(Debug, Clone)]
+pub(super) struct Newlines {
+    /// Those that were found and not yet given are `found[next..count]`.
+    found: [usize; SOME + WINDOW],
+    next: usize,
+    count: usize,
+    /// From here on none was looked for.
+    rest: usize,
+}
+
+impl Newlines {
+    pub(super) fn new() -> Self {
+        Newlines { found: [0; SOME + WINDOW], next: 0, count: 0, rest: 0 }
+    }
+
+    /// The next newline of `bytes`, which are the same each time.
+    #[inline]
+    pub(super) fn next(&mut self, bytes: &[u8]) -> Option<usize> {
+        if self.next == self.count {
+            self.search(bytes);
+        }
+        let found = *self.found[..self.count].get(self.next)?;
+        self.next += 1;
+        Some(found)
+    }
+
+    /// Finds some more, if there are any.
+    #[inline(never)]
+    fn search(&mut self, bytes: &[u8]) {
+        (self.next, self.count) = (0, 0);
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
+            #[expect(unsafe_code, reason = "it is asked for what the compiler can't know")]
+            // SAFETY: nothing but the instructions that the function takes can be wrong with the call: it is a safe one.
+            // The processor was just found to have them.
+            unsafe {
+                self.search_windows(bytes);
+            }
+        }
+        // What is no whole window, or all of it.
+        if self.count < SOME {
+            self.search_rest(bytes);
+        }
+    }
+
+    /// Finds some more in whole windows.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,bmi1")]
+    fn search_windows(&mut self, bytes: &[u8]) {
+        let (mut count, mut rest) = (0, self.rest);
+        let (windows, _) = bytes.get(rest..).unwrap_or_default().as_chunks();
+        for window in windows {
+            let mut places = places(window);
+            // Nearly always one or none: noted without asking, and counted if it was one.
+            self.found[count] = rest + places.trailing_zeros() as usize;
+            count += usize::from(places != 0);
+            places &= places.wrapping_sub(1);
+            while places != 0 {
+                self.found[count] = rest + places.trailing_zeros() as usize;
+                count += 1;
+                places &= places - 1;
+            }
+            rest += WINDOW;
+            if count >= SOME {
+                break;
+            }
+        }
+        (self.count, self.rest) = (count, rest);
+    }
+
+    /// Finds some more, one by one.
+    fn search_rest(&mut self, bytes: &[u8]) {
+        let rest = bytes.get(self.rest..).unwrap_or_default();
+        let start = self.rest;
+        self.rest = bytes.len();
+        for at in memchr::memchr_iter(b'\n', rest) {
+            self.found[self.count] = start + at;
+            self.count += 1;
+            if self.count == SOME {
+                self.rest = start + at + 1;
+                return;
+            }
+        }
+    }
+}
+
+/// A bit for each newline, the lowest for the first byte.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1")]
+#[inline]
+fn places(window: &[u8; WINDOW]) -> u64 {
+    use std::arch::x86_64::{
+        _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_set_epi64x, _mm256_set1_epi8,
+    };
+    let (words, _) = window.as_chunks();
+    let half = |from: usize| {
+        // The compiler makes one load of these.
+        let [a, b, c, d] = [0, 1, 2, 3].map(|at| i64::from_le_bytes(words[from + at]));
+        let newlines = _mm256_set1_epi8(b'\n'.cast_signed());
+        let are = _mm256_cmpeq_epi8(_mm256_set_epi64x(d, c, b, a), newlines);
+        u64::from(_mm256_movemask_epi8(are).cast_unsigned())
+    };
+    half(0) | half(4) << 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// All of them, found by windows where the processor can, or one by one.
+    fn all(bytes: &[u8], by_windows: bool) -> Vec<usize> {
+        let mut newlines = Newlines::new();
+        let mut all = Vec::new();
+        loop {
+            if !by_windows && newlines.next == newlines.count {
+                (newlines.next, newlines.count) = (0, 0);
+                newlines.search_rest(bytes);
+                assert!(newlines.count <= SOME);
+                if newlines.count == 0 {
+                    return all;
+                }
+            }
+            let Some(found) = newlines.next(bytes) else { return all };
+            all.push(found);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn all_newlines_are_found_wherever_they_are(
+            // Between all newlines and none, so that windows hold any number of them.
+            share in 0u8..=255,
+            bytes in prop::collection::vec(any::<(u8, u8)>(), 0..700),
+        ) {
+            let bytes: Vec<u8> =
+                bytes.into_iter().map(|(pick, other)| if pick <= share { b'\n' } else { other }).collect();
+            let plain: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] == b'\n').collect();
+            prop_assert_eq!(&all(&bytes, true), &plain);
+            prop_assert_eq!(&all(&bytes, false), &plain);
+        }
+    }
+
+    #[test]
+    fn a_byte_that_nearly_is_one_is_none() {
+        for byte in 0..=255u8 {
+            let expected = if byte == b'\n' { (0..200).collect() } else { Vec::new() };
+            assert_eq!(all(&[byte; 200], true), expected, "{byte}");
+        }
+    }
+}
