@@ -103,10 +103,23 @@ pub fn slowly<'a>(
         each(attempt);
         return Ok(1);
     }
-    // Once to see that all of it is good, and once more to count it.
-    several(lists, |_| ())?;
-    several(lists, each)
+    // All of it must be good before any of it is counted.
+    let mut kept = [None; KEPT];
+    let mut room = kept.iter_mut();
+    let count = several(lists, |attempt| {
+        if let Some(slot) = room.next() {
+            *slot = Some(attempt);
+        }
+    })?;
+    if count > KEPT {
+        return several(lists, each);
+    }
+    kept.into_iter().flatten().for_each(each);
+    Ok(count)
 }
+
+/// So many attempts of a line are kept until all are read; those of lines with more are read twice.
+const KEPT: usize = 4;
 
 /// The attempt of a line that has one, and all that is known of it, as nearly always: each list is a single number. None
 /// for other lines, which [`slowly`] reads. Always inlined: else what it gives goes through memory.

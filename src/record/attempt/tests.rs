@@ -169,3 +169,21 @@ fn a_port_is_a_colon_and_digits_at_the_end() {
     }
     assert!(!ends_with_port(b"a:1"), "too short to tell");
 }
+
+#[test]
+fn attempts_are_told_in_order_however_many_and_not_at_all_if_one_is_wrong() {
+    for count in 1..=3 * KEPT {
+        let times: Vec<_> = (0..count).map(|ms| format!("0.{ms:03}")).collect();
+        let addr = vec!["10.0.0.1:80"; count].join(", ");
+        let told = |times: &str| {
+            let mut told = Vec::new();
+            let values = [(Field::Addr, addr.as_str()), (Field::ConnectTime, times)];
+            let result = attempts(&fields(&values), |attempt| told.push(attempt.connect_ms));
+            (result.ok(), told)
+        };
+        let all: Vec<_> = (0..count).map(|ms| u32::try_from(ms).ok()).collect();
+        assert_eq!(told(&times.join(", ")), (Some(count), all));
+        let wrong = [&times[..count - 1], &["x".to_owned()]].concat();
+        assert_eq!(told(&wrong.join(", ")), (None, Vec::new()));
+    }
+}
