@@ -70,9 +70,10 @@ pub struct Keys<V> {
     #[serde(skip)]
     hasher: DefaultHashBuilder,
     entries: Vec<(OwnedKey, V)>,
-    /// Where a key was found, by its peer: a few dozen peers take turns, and hashing each costs more.
+    /// Where a key was found, by its peer: a few dozen peers take turns, and hashing each costs more. Of a hundred peers one in
+    /// eleven has to share its place with another.
     #[serde(skip)]
-    near: Near<256>,
+    near: Near<1024>,
     /// Keys whose fixed hash is not below this belong to the others.
     limit: u64,
     others: Option<Box<V>>,
