@@ -81,7 +81,10 @@ gzipped() {
     add twenty_files_1_thread "$plain" --threads 1 "$many"
     add twenty_files_2_threads "$plain" --threads 2 "$many"
     add plain_1_thread "$plain" --threads 1 "$plain"
-    run_side_by_side() { keepwarm --threads 1 "$many" & keepwarm --threads 1 "$many"; wait; }
+    run_side_by_side() {
+        keepwarm --threads 1 "$many" >"$folder/beside" &
+        keepwarm --threads 1 "$many" && wait "$!"
+    }
     cat "$one" "$many"/* >/dev/null
     run_and_show run_side_by_side
     printf '\ntwenty files: %s' "$(scaling run_twenty_files_1_thread run_twenty_files_2_threads run_side_by_side)"

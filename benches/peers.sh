@@ -43,7 +43,10 @@ run_rg() { rg -c '^' "$log"; }
 run_keepwarm_1() { keepwarm -o csv --threads 1 "$log"; }
 run_keepwarm_2() { keepwarm -o csv --threads 2 "$log"; }
 # What the machine lets two threads gain.
-run_side_by_side() { run_keepwarm_1 >/dev/null & run_keepwarm_1 >/dev/null; wait; }
+run_side_by_side() {
+    run_keepwarm_1 >"$folder/beside" &
+    run_keepwarm_1 && wait "$!" && cmp "$folder/beside" "$folder/run_keepwarm_1.out"
+}
 run_gawk() { gawk -F'"' -f benches/peers/attempts.awk "$log" | sort -k 1,1 -k 2,2n | gawk -f benches/peers/p95.awk; }
 run_mawk() { mawk -F'"' -f benches/peers/attempts.awk "$log" | sort -k 1,1 -k 2,2n | mawk -f benches/peers/p95.awk; }
 run_duckdb() { "$cache/venv/bin/python" benches/peers/duckdb_query.py "$log"; }
@@ -138,7 +141,7 @@ for contender in "${contenders[@]}"; do
                 bytes / wall / 1e9, more * wall / base_wall, more * cpu / base_cpu, verdict }'
 done
 
-if [ -e "$folder/run_side_by_side.times" ]; then
+if [ -e "$folder/run_side_by_side.times" ] && [ -e "$folder/run_keepwarm_2.times" ]; then
     printf '\n%s' "$(scaling run_keepwarm_1 run_keepwarm_2 run_side_by_side)"
 fi
 

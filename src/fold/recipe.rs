@@ -69,7 +69,7 @@ struct Within {
 }
 
 impl Within {
-    /// That of a choice, but for what is not after the epoch and for the last moment of all: `is_wanted` knows of them.
+    /// That of a choice. Times up to the epoch and `i64::MAX` are left to `is_wanted`, even if they are wanted.
     fn of(choice: &Choice) -> Self {
         let from = choice.since.unwrap_or(1).max(1).cast_unsigned();
         let until = choice.until.unwrap_or(i64::MAX).max(0).cast_unsigned();

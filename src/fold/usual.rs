@@ -37,10 +37,13 @@ pub(super) fn count(recipe: &Recipe, tokens: &Tokens<'_>, place: &mut impl Place
     if fields.number(Field::UpstreamStatus) == Some(101) {
         return None;
     }
+    let is_new = fields.number(Field::ConnectTime)? > 0;
+    let response_ms = millis_of(fields, Field::ResponseTime)?;
     let summary = place.of(Some(ms));
     if !summary.is_detailed() {
         return None;
     }
+    // After the epoch, so that nothing has to ask for a sign.
     let request = request(fields, Some(ms)).filter(|request| request.start >= 0)?;
     let Summary { lines, span, peers, serials, workers, bursts, begun, refusals, .. } = summary;
     let (worker, life) = workers.known(&recipe.log, request.pid?)?;
@@ -58,11 +61,10 @@ pub(super) fn count(recipe: &Recipe, tokens: &Tokens<'_>, place: &mut impl Place
         over_time: (bursts, begun, refusals),
     };
     // No peer is new, so there are not more of them to be bounded.
-    let response_ms = millis_of(fields, Field::ResponseTime)?;
-    if fields.number(Field::ConnectTime)? == 0 {
-        counting.attempt(peer, &Numbers::<false> { fields, addr, response_ms });
-    } else {
+    if is_new {
         counting.attempt(peer, &Numbers::<true> { fields, addr, response_ms });
+    } else {
+        counting.attempt(peer, &Numbers::<false> { fields, addr, response_ms });
     }
     counting.end(fields, 1);
     Some(())

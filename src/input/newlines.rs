@@ -4,8 +4,8 @@
 /// Bytes that are looked at together: a bit of a word for each.
 const WINDOW: usize = u64::BITS as usize;
 
-/// So many are found at a time where there are as many, and no more than the last window has besides. What is looked at
-/// stays in the first-level cache until the lines are read.
+/// At least so many are found at a time, if there are as many, and at most a window's more. What is looked at stays in the
+/// first-level cache until the lines are read.
 const SOME: usize = 32;
 
 /// The newlines of a block in their order.
@@ -28,22 +28,23 @@ impl Newlines {
     #[inline]
     pub(super) fn next(&mut self, bytes: &[u8]) -> Option<usize> {
         if self.next == self.count {
-            self.search(bytes);
+            self.search(bytes, true);
         }
         let found = *self.found[..self.count].get(self.next)?;
         self.next += 1;
         Some(found)
     }
 
-    /// Finds some more, if there are any.
+    /// Finds some more, if there are any; by windows if that is wanted and the processor can.
     #[inline(never)]
-    fn search(&mut self, bytes: &[u8]) {
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "no windows there"))]
+    fn search(&mut self, bytes: &[u8], by_windows: bool) {
         (self.next, self.count) = (0, 0);
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
-            #[expect(unsafe_code, reason = "it is asked for what the compiler can't know")]
-            // SAFETY: nothing but the instructions that the function takes can be wrong with the call: it is a safe one.
-            // The processor was just found to have them.
+        if by_windows && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
+            #[expect(unsafe_code, reason = "the compiler can't know what processor it will be")]
+            // SAFETY: `search_windows` is a safe function but for its `target_feature`: the processor must have AVX2 and
+            // BMI1, and was asked just above.
             unsafe {
                 self.search_windows(bytes);
             }
@@ -124,13 +125,12 @@ mod tests {
         let mut newlines = Newlines::new();
         let mut all = Vec::new();
         loop {
-            if !by_windows && newlines.next == newlines.count {
-                (newlines.next, newlines.count) = (0, 0);
-                newlines.search_rest(bytes);
-                assert!(newlines.count <= SOME);
+            if newlines.next == newlines.count {
+                newlines.search(bytes, by_windows);
                 if newlines.count == 0 {
                     return all;
                 }
+                assert!(newlines.count < SOME + if by_windows { WINDOW } else { 1 });
             }
             let Some(found) = newlines.next(bytes) else { return all };
             all.push(found);

@@ -15,7 +15,8 @@ use super::Reject;
 use super::number::{integer, millis};
 use crate::log_format::variable::Field;
 use crate::tokenizer::{Fields, Wanted, holds, is_word};
-pub use tried::{Numbers, Tried};
+pub(crate) use tried::Numbers;
+pub use tried::Tried;
 
 /// What an attempt's own slots prove about its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -114,7 +114,8 @@ impl<V: Merge + Copy, const UNIT_MS: i64, const MAX: usize> Cells<V, UNIT_MS, MA
         &mut self.cell(index).1
     }
 
-    /// The cell of an index, for something to be added. Not as rare as it is called, but so the way of most lines is straight.
+    /// The cell of an index with it, for something to be added. Not as rare as it is called, but so the way of most lines is
+    /// straight.
     #[cold]
     #[inline(never)]
     fn cell(&mut self, index: i64) -> &mut (i64, V) {

@@ -50,7 +50,8 @@ impl Default for Early {
     }
 }
 
-/// Equal contents: those that may yet come can't be seen from outside.
+/// Equal contents. Whether more may come is not part of it: that follows from which workers there are, see
+/// [`super::workers::Workers`].
 impl PartialEq for Early {
     fn eq(&self, other: &Self) -> bool {
         self.cells == other.cells

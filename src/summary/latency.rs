@@ -103,6 +103,7 @@ impl LatencySummary {
         }
     }
 
+    /// Called as if it were rare, so that the way of low values is straight.
     #[cold]
     #[inline(never)]
     fn add(&mut self, ms: u32, times: u64) {

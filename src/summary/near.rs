@@ -82,10 +82,12 @@ impl Ends {
         self.len <= 16
     }
 
-    /// A hash: peers differ in the last bytes of their address or port, and in a large network before these.
+    /// A hash of ten bits, for [`Near`] with 1,024 places: peers differ in the last bytes of their address or port, and in a
+    /// large network before these.
     #[inline]
     pub(super) fn hash(self) -> u64 {
-        // Fibonacci hashing: only the topmost bits of a product depend on all bits of its factor.
+        // Fibonacci hashing: only the topmost bits of a product depend on all bits of its factor. Rotated, as both ends of a
+        // short text are nearly the same bytes.
         (self.first.rotate_left(5) ^ self.last).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54
     }
 }

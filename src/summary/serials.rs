@@ -120,7 +120,7 @@ impl Counter {
     /// Takes in a line.
     #[inline(always)]
     pub fn record(&mut self, seen: Seen) {
-        // First, as the line was just asked for it.
+        // First: what it needs is in registers yet.
         if let Some(ms) = seen.accepted_ms {
             let oldest = Smallest(Some((seen.serial, ms)));
             let (newest, sum) = (seen.serial, u128::from(seen.serial));

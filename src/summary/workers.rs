@@ -132,16 +132,17 @@ impl TryFrom<Stored> for Workers {
         let mut all = Workers { limit, early_limit, ..Workers::default() };
         for (worker, mut life) in lives {
             let known = all.lives.len();
+            // Within these bounds none is cut, so each adds one.
+            if all.of(&worker).is_none() || all.lives.len() == known {
+                return Err(wrong);
+            }
+            // Asked when it has its place: a state that nobody wrote may hold more first moments than are kept.
             if !all.keeps_early(&worker) {
                 life.early.close();
             }
-            // Within these bounds nothing is cut, so what is new is the last one.
             match all.of(&worker) {
                 Some(own) => *own = life,
                 None => return Err(wrong),
-            }
-            if all.lives.len() == known {
-                return Err(wrong);
             }
         }
         Ok(all)
@@ -327,6 +328,21 @@ mod tests {
             }
         }
         workers
+    }
+
+    #[test]
+    fn a_state_with_too_many_first_moments_is_read_with_those_that_are_kept() {
+        let log: Arc<str> = "access.log".into();
+        let mut life = Life::default();
+        life.early.record(0, Beginning { connected: 1, ..Beginning::default() });
+        let pids = 0..2 * MAX_EARLY as u64 + 2;
+        let lives = pids.map(|pid| (Worker::new(&log, Some(pid)), life.clone())).collect();
+        let stored = Stored { lives, limit: u64::MAX, early_limit: u64::MAX };
+        let workers = Workers::try_from(stored).unwrap();
+        assert!(workers.early_limit < u64::MAX);
+        for (worker, life) in &workers.lives {
+            assert_eq!(life.early.has_room_at(0), workers.keeps_early(worker));
+        }
     }
 
     #[test]

@@ -276,7 +276,18 @@ mod tests {
             let mut odd = Vec::new();
             run.scan(&mut tokens, |line| odd.push(line.line.len()));
             prop_assert!(odd.len() < 3 || line.len() < 64, "the last one is usual");
-            let [_, tokens, _] = tokens;
+            let [_, tokens, last] = tokens;
+            if plain.len() >= 64 {
+                // One behind an odd one too.
+                let mut values = last.values;
+                values.restart(u32::MAX, u32::MAX);
+                let fields = crate::tokenizer::Fields::new(&plain, &values);
+                for (text, (field, before)) in texts.iter().zip(&VALUES) {
+                    let digits = text[before.len()..].iter().filter(|byte| byte.is_ascii_digit());
+                    let number = digits.fold(0, |all, digit| all * 10 + u64::from(digit - b'0'));
+                    prop_assert_eq!(fields.number(*field), Some(number));
+                }
+            }
             let is_odd = odd.len() > 1;
             prop_assert_eq!((odd[0], tokens.end == line.len()), (3, is_odd));
             let is_usual = line[front.len()..].iter().zip(&plain[front.len()..]).all(|(a, b)| {

@@ -75,13 +75,13 @@ impl Tried for Attempt<'_> {
 /// Each value is read where it is counted: all of them at once take more registers than there are. Whether its connect
 /// time is above 0 is known to the compiler.
 #[derive(Debug, Clone, Copy)]
-pub struct Numbers<'a, const NEW: bool> {
+pub(crate) struct Numbers<'a, const NEW: bool> {
     /// The values of the line.
-    pub fields: &'a Fields<'a>,
+    pub(crate) fields: &'a Fields<'a>,
     /// The peer.
-    pub addr: &'a [u8],
+    pub(crate) addr: &'a [u8],
     /// `$upstream_response_time` in milliseconds, which counts more than once.
-    pub response_ms: u32,
+    pub(crate) response_ms: u32,
 }
 
 impl<const NEW: bool> Numbers<'_, NEW> {
