@@ -83,11 +83,12 @@ gzipped() {
     add plain_1_thread "$plain" --threads 1 "$plain"
     run_side_by_side() {
         keepwarm --threads 1 "$many" >"$folder/beside" &
-        keepwarm --threads 1 "$many" && wait "$!"
+        keepwarm --threads 1 "$many" && wait "$!" && cmp "$folder/beside" "$folder/run_twenty_files_1_thread.out"
     }
     cat "$one" "$many"/* >/dev/null
     run_and_show run_side_by_side
-    printf '\ntwenty files: %s' "$(scaling run_twenty_files_1_thread run_twenty_files_2_threads run_side_by_side)"
+    printf '\ntwenty files: '
+    scaling run_twenty_files_1_thread run_twenty_files_2_threads run_side_by_side
 }
 
 # Prefixes of one log, so that a larger one only goes on longer: at 10 requests a second 10 GB last 32 days.

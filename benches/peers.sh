@@ -141,12 +141,17 @@ for contender in "${contenders[@]}"; do
                 bytes / wall / 1e9, more * wall / base_wall, more * cpu / base_cpu, verdict }'
 done
 
-if [ -e "$folder/run_side_by_side.times" ] && [ -e "$folder/run_keepwarm_2.times" ]; then
-    printf '\n%s' "$(scaling run_keepwarm_1 run_keepwarm_2 run_side_by_side)"
+if [[ " ${contenders[*]} " == *" keepwarm_2 "* ]]; then
+    if [ -e "$folder/run_side_by_side.times" ] && [ -e "$folder/run_keepwarm_2.times" ]; then
+        echo
+        scaling run_keepwarm_1 run_keepwarm_2 run_side_by_side
+    else
+        failed=1
+    fi
 fi
 
 # The commands are the functions above, without what is around them.
-printf '\n\n```bash\n'
+printf '\n```bash\n'
 for contender in "${contenders[@]}"; do
     printf '# %s\n' "$contender"
     declare -f "run_$contender" | sed '1,2d; $d; s/^    //; s/;$//'
