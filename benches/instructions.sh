@@ -35,11 +35,12 @@ generator=$(dirname "$target")/debug/examples/generate
 
 # instructions FORMAT LINES: of a whole run.
 instructions() {
-    local log=$folder/$1-$2.log
-    "$generator" --lines "$2" --format "$1" --output "$log"
-    local said status=0
-    said=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null "$target/keepwarm" report --quiet --threads 1 \
-        --log-format "$1" "$log" 2>&1 >/dev/null) || status=$?
+    "$generator" --lines "$2" --format "$1" --output "$folder/access.log"
+    # The same name each time: where workers are looked for first depends on a hash of it.
+    local said status=0 program
+    program=$(realpath "$target/keepwarm")
+    said=$(cd "$folder" && valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" report --quiet --threads 1 \
+        --log-format "$1" access.log 2>&1 >/dev/null) || status=$?
     # Status 1 is a finding.
     if [ $status -gt 1 ]; then
         printf '%s\n' "$said" >&2
