@@ -110,7 +110,7 @@ impl Recent {
 pub struct Pools {
     /// In the order of the workers' hashes.
     workers: Vec<(Worker, Pool)>,
-    /// Where one was found, by its hash.
+    /// Where one was found, by its `$pid`.
     #[serde(skip)]
     near: Near<16>,
     /// Workers whose hash is not below this are not kept.
@@ -147,7 +147,7 @@ impl Pools {
     /// The pool of a worker; none if it is not kept.
     #[inline(always)]
     pub fn of(&mut self, worker: &Worker) -> Option<&mut Pool> {
-        let at = self.near.get(worker.hash);
+        let at = self.near.get(worker.pid.unwrap_or(0));
         if self.workers.get(at).is_some_and(|(other, _)| other.hash == worker.hash) {
             return Some(&mut self.workers[at].1);
         }
@@ -167,7 +167,7 @@ impl Pools {
                 at
             }
         };
-        self.near.set(worker.hash, at);
+        self.near.set(worker.pid.unwrap_or(0), at);
         (at < self.workers.len()).then_some(at)
     }
 

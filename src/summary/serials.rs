@@ -193,7 +193,7 @@ pub struct Serials {
     #[serde(skip)]
     index: HashTable<usize>,
     counters: Vec<(Worker, Counter)>,
-    /// Where one was found, by its hash.
+    /// Where one was found, by its `$pid`.
     #[serde(skip)]
     near: Near<64>,
     overflown: bool,
@@ -240,7 +240,7 @@ impl Serials {
     /// The counter of a worker; none where there are too many.
     #[inline(always)]
     pub fn of(&mut self, worker: &Worker) -> Option<&mut Counter> {
-        let at = self.near.get(worker.hash);
+        let at = self.near.get(worker.pid.unwrap_or(0));
         if self.counters.get(at).is_some_and(|(other, _)| other.hash == worker.hash) {
             return Some(&mut self.counters[at].1);
         }
@@ -259,7 +259,7 @@ impl Serials {
         let counters = &self.counters;
         let found = self.index.find(worker.hash, |&at| counters[at].0.hash == worker.hash);
         let at = found.copied().or_else(|| self.insert(worker))?;
-        self.near.set(worker.hash, at);
+        self.near.set(worker.pid.unwrap_or(0), at);
         Some(at)
     }
 
