@@ -5,7 +5,7 @@
 //! so that the next read completes it:
 //!
 //! ```text
-//! 0                 base = max_line                base + read
+//! 0           base, at least max_line              base + read
 //! |      ...[unfinished line][bytes just read ........ \n ...]|
 //!                            ^ reads go here
 //! ```
@@ -25,8 +25,9 @@ use super::compression::Decoder;
 use crate::error::{Error, Result};
 
 /// How many bytes of a plain file are read at a time, at most: what is counted stays in the second-level cache beside
-/// them, and a short run touches less memory. Blocks that go from thread to thread pay for being small.
-const PLAIN: usize = 256 << 10;
+/// them, and a short run touches less memory. Of less the kernel makes shorter copies, and blocks that go from thread to
+/// thread pay for being small.
+const PLAIN: usize = 512 << 10;
 
 /// How many bytes are read at a time to finish the last line of a range.
 const TAIL: u64 = 4 << 10;
@@ -50,6 +51,8 @@ pub struct BlockReader<'b> {
     name: &'b str,
     origin: Origin,
     buffer: &'b mut Buffer,
+    /// Where reads go.
+    base: usize,
     /// `buffer.bytes[start..end]` is read and not handed out; it begins where a line begins, or
     /// inside a line to be dropped.
     start: usize,
@@ -103,26 +106,28 @@ impl<'b> BlockReader<'b> {
         let at = range.start.saturating_sub(1);
         let dropping = if range.start > 0 { Dropping::Foreign } else { Dropping::Nothing };
         let origin = Origin::Range { file, at, end: range.end, size };
-        let limit = buffer.bytes.len().min(buffer.base + PLAIN);
-        BlockReader { offset: at, dropping, limit, ..BlockReader::new(name, origin, buffer) }
+        let reader = BlockReader::new(name, origin, buffer, at);
+        BlockReader { dropping, limit: reader.limit.min(reader.base + PLAIN), ..reader }
     }
 
     /// All lines of a stream.
     pub(super) fn of_stream(name: &'b str, stream: Ahead<Decoder>, buffer: &'b mut Buffer) -> Self {
-        BlockReader::new(name, Origin::Stream(Box::new(stream)), buffer)
+        BlockReader::new(name, Origin::Stream(Box::new(stream)), buffer, 0)
     }
 
-    fn new(name: &'b str, origin: Origin, buffer: &'b mut Buffer) -> Self {
-        let (base, buffer_end) = (buffer.base, buffer.bytes.len());
+    /// `offset` is where reading begins.
+    fn new(name: &'b str, origin: Origin, buffer: &'b mut Buffer, offset: u64) -> Self {
+        let base = buffer.base(offset);
         BlockReader {
             name,
             origin,
+            limit: base + buffer.read,
             buffer,
+            base,
             start: base,
             end: base,
-            limit: buffer_end,
             block: base..base,
-            offset: 0,
+            offset,
             dropping: Dropping::Nothing,
             done: false,
             failure: None,
@@ -148,9 +153,12 @@ impl<'b> BlockReader<'b> {
     /// The block that [`BlockReader::next_block`] gave last, with its memory; reading goes on in `spare`, to which
     /// nothing but the unfinished line is copied. `spare` must have the limits of the reader's buffer.
     pub fn take_block(&mut self, mut spare: Buffer) -> OwnedBlock {
-        let rest = spare.base - (self.end - self.start);
-        spare.bytes[rest..spare.base].copy_from_slice(&self.buffer.bytes[self.start..self.end]);
-        (self.start, self.end) = (rest, spare.base);
+        // Streams alone are handed on, whose places in pages are not known.
+        let base = spare.base(0);
+        let rest = base - (self.end - self.start);
+        spare.bytes[rest..base].copy_from_slice(&self.buffer.bytes[self.start..self.end]);
+        (self.start, self.end) = (rest, base);
+        (self.base, self.limit) = (base, base + spare.read);
         let lines = std::mem::replace(&mut self.block, rest..rest);
         OwnedBlock { buffer: std::mem::replace(self.buffer, spare), lines }
     }
@@ -209,7 +217,7 @@ impl<'b> BlockReader<'b> {
         if self.end < self.limit {
             return;
         }
-        if self.end - self.start > self.buffer.base {
+        if self.end - self.start > self.buffer.max_line {
             self.too_long += 1;
             self.dropping = Dropping::TooLong;
             self.pass(self.end - self.start);
@@ -217,9 +225,9 @@ impl<'b> BlockReader<'b> {
         self.move_rest_to_base();
     }
 
-    /// Moves the bytes in hand so that they end where reads go. There are at most `base` of them.
+    /// Moves the bytes in hand so that they end where reads go. There are at most `max_line` of them.
     fn move_rest_to_base(&mut self) {
-        let base = self.buffer.base;
+        let base = self.base;
         let start = base - (self.end - self.start);
         self.buffer.bytes.copy_within(self.start..self.end, start);
         (self.start, self.end) = (start, base);
@@ -280,7 +288,7 @@ impl<'b> BlockReader<'b> {
                 self.dropping = Dropping::Nothing;
             }
             if newline.is_none() || behind {
-                (self.start, self.end) = (self.buffer.base, self.buffer.base);
+                (self.start, self.end) = (self.base, self.base);
                 return 0;
             }
             fresh = self.start;
@@ -304,7 +312,7 @@ impl<'b> BlockReader<'b> {
             Some(at) => (fresh + at - self.start, 1),
             None => (self.end - self.start, 0),
         };
-        if length > self.buffer.base {
+        if length > self.buffer.max_line {
             self.too_long += 1;
             self.pass(length + newline);
         }

@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::input::buffer::{MAX_LINE, READ};
+use crate::input::buffer::MAX_LINE;
 use crate::input::compression::tests::{ALL, compress};
 use crate::input::{Lines, Source, compression, discover, plan};
 
@@ -31,8 +31,7 @@ impl Got {
                     // Whether a block is given away or not makes no difference to those that follow.
                     if !self.lines.len().is_multiple_of(3) {
                         let bytes = block.bytes.to_vec();
-                        let base = reader.buffer.base;
-                        let spare = Buffer::with_limits(reader.buffer.bytes.len() - base, base);
+                        let spare = Buffer::with_limits(reader.buffer.read, reader.buffer.max_line);
                         assert_eq!(reader.take_block(spare).bytes(), bytes);
                     }
                 }
@@ -250,7 +249,7 @@ fn a_long_file_in_small_reads_needs_no_more_memory_than_the_buffer() {
     let mut buffer = Buffer::new();
     let got = read_stream(Pieces::new(&long, &[100]), &mut buffer);
     assert_eq!((got.lines.len(), got.too_long, got.bytes), (0, 1, 3 << 20));
-    assert_eq!(buffer.bytes.len(), READ + MAX_LINE);
+    assert_eq!(buffer.bytes.len(), Buffer::new().bytes.len());
 }
 
 #[test]
