@@ -30,3 +30,4 @@ mod span;
 pub mod summary;
 pub mod tokenizer;
 mod units;
+mod wide;

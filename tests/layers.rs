@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// The modules of `src/` from left to right.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
+    "wide",
     "error",
     "units",
     "span",
@@ -26,10 +27,11 @@ const ORDER: [&str; 19] = [
 ];
 
 /// Modules that may use even less: these and nothing else.
-const ONLY: [(&str, &[&str]); 7] = [
+const ONLY: [(&str, &[&str]); 8] = [
+    ("wide", &[]),
     ("units", &[]),
     ("span", &[]),
-    ("input", &["error"]),
+    ("input", &["error", "wide"]),
     ("host", &["error"]),
     ("log_format", &["error"]),
     ("nginx_conf", &["error"]),

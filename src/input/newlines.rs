@@ -1,10 +1,9 @@
 //! Where the newlines of a block are, some at a time. A search for each line anew costs a call, and branches that nobody
 //! can guess, for a few hundred bytes; what it costs more is a twentieth of a report's time.
 
-/// Bytes that are looked at together: a bit of a word for each.
-const WINDOW: usize = u64::BITS as usize;
+use crate::wide::{self, WIDTH};
 
-/// At least so many are found at a time, if there are as many, and at most a window's more. What is looked at stays in the
+/// At least so many are found at a time, if there are as many, and at most one window's more. What is looked at stays in the
 /// first-level cache until the lines are read.
 const SOME: usize = 32;
 
@@ -12,7 +11,7 @@ const SOME: usize = 32;
 #[derive(Debug, Clone)]
 pub(super) struct Newlines {
     /// Those that were found and not yet given are `found[next..count]`.
-    found: [usize; SOME + WINDOW],
+    found: [usize; SOME + WIDTH],
     next: usize,
     count: usize,
     /// From here on none was looked for.
@@ -21,7 +20,7 @@ pub(super) struct Newlines {
 
 impl Newlines {
     pub(super) fn new() -> Self {
-        Newlines { found: [0; SOME + WINDOW], next: 0, count: 0, rest: 0 }
+        Newlines { found: [0; SOME + WIDTH], next: 0, count: 0, rest: 0 }
     }
 
     /// The next newline of `bytes`, which are the same each time.
@@ -37,47 +36,15 @@ impl Newlines {
 
     /// Finds some more, if there are any; by windows if that is wanted and the processor can.
     #[inline(never)]
-    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "no windows there"))]
     fn search(&mut self, bytes: &[u8], by_windows: bool) {
         (self.next, self.count) = (0, 0);
-        #[cfg(target_arch = "x86_64")]
-        if by_windows && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
-            #[expect(unsafe_code, reason = "the compiler can't know what processor it will be")]
-            // SAFETY: `search_windows` is a safe function but for its `target_feature`: the processor must have AVX2 and
-            // BMI1, and was asked just above.
-            unsafe {
-                self.search_windows(bytes);
-            }
+        if by_windows && let Some(found) = wide::newlines(bytes, self.rest, SOME, &mut self.found) {
+            (self.count, self.rest) = found;
         }
         // What is no whole window, or all of it.
         if self.count < SOME {
             self.search_rest(bytes);
         }
-    }
-
-    /// Finds some more in whole windows.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,bmi1")]
-    fn search_windows(&mut self, bytes: &[u8]) {
-        let (mut count, mut rest) = (0, self.rest);
-        let (windows, _) = bytes.get(rest..).unwrap_or_default().as_chunks();
-        for window in windows {
-            let mut places = places(window);
-            // Nearly always one or none: noted without asking, and counted if it was one.
-            self.found[count] = rest + places.trailing_zeros() as usize;
-            count += usize::from(places != 0);
-            places &= places.wrapping_sub(1);
-            while places != 0 {
-                self.found[count] = rest + places.trailing_zeros() as usize;
-                count += 1;
-                places &= places - 1;
-            }
-            rest += WINDOW;
-            if count >= SOME {
-                break;
-            }
-        }
-        (self.count, self.rest) = (count, rest);
     }
 
     /// Finds some more, one by one.
@@ -96,25 +63,6 @@ impl Newlines {
     }
 }
 
-/// A bit for each newline, the lowest for the first byte.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1")]
-#[inline]
-fn places(window: &[u8; WINDOW]) -> u64 {
-    use std::arch::x86_64::{
-        _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_set_epi64x, _mm256_set1_epi8,
-    };
-    let (words, _) = window.as_chunks();
-    let half = |from: usize| {
-        // The compiler makes one load of these.
-        let [a, b, c, d] = [0, 1, 2, 3].map(|at| i64::from_le_bytes(words[from + at]));
-        let newlines = _mm256_set1_epi8(b'\n'.cast_signed());
-        let are = _mm256_cmpeq_epi8(_mm256_set_epi64x(d, c, b, a), newlines);
-        u64::from(_mm256_movemask_epi8(are).cast_unsigned())
-    };
-    half(0) | half(4) << 32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,7 +78,7 @@ mod tests {
                 if newlines.count == 0 {
                     return all;
                 }
-                assert!(newlines.count < SOME + if by_windows { WINDOW } else { 1 });
+                assert!(newlines.count < SOME + if by_windows { WIDTH } else { 1 });
             }
             let Some(found) = newlines.next(bytes) else { return all };
             all.push(found);

@@ -50,7 +50,7 @@ pub(super) struct FromRight {
 #[derive(Debug, Clone)]
 enum Step {
     /// Several values at once, and one by one where they do not look as usual.
-    Run(Run, Vec<FromRight>),
+    Run(Box<Run>, Vec<FromRight>),
     /// Numbers, and anything else where there is none.
     Numbers(Vec<FromRight>),
     Text(FromRight),
@@ -71,12 +71,16 @@ impl Back {
         let numbers = steps.iter().filter(|step| step.is_number);
         let numbered = numbers.fold(0, |bits, step| bits | 1 << step.field.index());
         let mut all = Vec::new();
+        let mut done = 0;
         let mut rest = steps;
-        while let [step, behind @ ..] = rest {
+        while let [step, ..] = rest {
             let values: Vec<_> = rest.iter().map_while(FromRight::usual).collect();
-            if let Some((run, count)) = Run::new(&values) {
-                all.push(Step::Run(run, rest[..count].to_vec()));
-                rest = &rest[count..];
+            let run = Run::new(&values, done);
+            let (now, behind) = rest.split_at(run.as_ref().map_or(1, |(_, count)| *count));
+            rest = behind;
+            done |= now.iter().fold(0, |bits, step| bits | 1 << step.field.index());
+            if let Some((run, _)) = run {
+                all.push(Step::Run(Box::new(run), now.to_vec()));
                 continue;
             }
             if !step.is_number {
@@ -86,7 +90,6 @@ impl Back {
             } else {
                 all.push(Step::Numbers(vec![step.clone()]));
             }
-            rest = behind;
         }
         Back { last: Literal::new(last), steps: all, numbered }
     }

@@ -15,6 +15,23 @@ pub(super) struct Extent {
     to: u32,
 }
 
+/// Lists of an upstream's numbers that most often stand next to each other, and are all read at once. Their places in
+/// [`Values`] follow on each other.
+pub(super) const LISTS: [Field; 4] =
+    [Field::UpstreamStatus, Field::ConnectTime, Field::HeaderTime, Field::ResponseTime];
+
+/// The place of the first one, and that behind the last one.
+const FIRST_LIST: usize = LISTS[0].index();
+const BEHIND_LISTS: usize = FIRST_LIST + LISTS.len();
+
+const _: () = {
+    let mut at = 0;
+    while at < LISTS.len() {
+        assert!(LISTS[at].index() == FIRST_LIST + at, "one behind the other");
+        at += 1;
+    }
+};
+
 /// The longest line that is read.
 pub(super) const LONGEST: usize = u32::MAX as usize;
 
@@ -88,6 +105,13 @@ impl Values {
     #[inline]
     pub(super) fn place_extent(&mut self, field: Field, extent: Extent) {
         self.extents[field.index()] = extent;
+    }
+
+    /// Sets the values of [`LISTS`], and notes what they were read as.
+    #[inline]
+    pub(super) fn place_lists(&mut self, extents: [Extent; 4], numbers: [u64; 4]) {
+        self.extents[FIRST_LIST..BEHIND_LISTS].copy_from_slice(&extents);
+        self.numbers[FIRST_LIST..BEHIND_LISTS].copy_from_slice(&numbers);
     }
 
     /// Notes what a value was read as; that it counts, `numbered` must say.

@@ -2,14 +2,11 @@
 //! compared at once with how they usually look.
 
 use super::digits;
-use super::fields::Extent;
-use super::lanes::LANES;
+use super::fields::{Extent, LISTS};
 use super::near::halves;
 use super::{BATCH, Tokens};
 use crate::log_format::variable::Field;
-
-/// Most windows of a run.
-const WIDEST: usize = 4;
+use crate::wide::{self, Digits, Look, Numbers, WIDTH};
 
 /// A byte of a literal may not differ by a single bit: any that does reaches the top bit when this is added.
 const LITERAL: u8 = 0x7f;
@@ -17,26 +14,11 @@ const LITERAL: u8 = 0x7f;
 /// A digit may differ from 0 by up to nine.
 const DIGIT: u8 = 0x80 - 10;
 
-/// Bytes side by side.
-#[derive(Debug, Clone, Copy)]
-#[repr(align(16))]
-struct Bytes([u8; LANES]);
-
-/// Bytes as they usually are.
-#[derive(Debug, Clone)]
-struct Window {
-    usual: Bytes,
-    /// The bits that count: all of a byte, or none.
-    counts: Bytes,
-    /// What is added to the difference: [`LITERAL`] or [`DIGIT`].
-    added: Bytes,
-}
-
 /// A number of a run.
 #[derive(Debug, Clone)]
 struct Value {
     field: Field,
-    /// Where it stands, from the start of the windows on.
+    /// Where it stands in the text that is looked at.
     extent: Extent,
     /// Where the eight bytes that it ends with begin, and the bits of their digits.
     at: usize,
@@ -48,8 +30,12 @@ struct Value {
 /// Some values in a row.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
-    windows: Vec<Window>,
+    look: Look,
     values: Vec<Value>,
+    /// Those that are read one by one where the others are read at once: the upstream lists, and when the line was written.
+    single: Vec<Value>,
+    lists: [Extent; LISTS.len()],
+    msec: Extent,
     /// Bytes of the values and of the literals in front of them.
     width: usize,
 }
@@ -69,8 +55,8 @@ pub(super) fn usual_value(field: Field) -> Option<&'static [u8]> {
 
 impl Run {
     /// A run of the first of these values, the last one first, each with the literal in front of it; and how many of them fit
-    /// into it, if there is one that does.
-    pub(super) fn new(values: &[(Field, &[u8])]) -> Option<(Self, usize)> {
+    /// into it, if there is one that does. `done` has the bits of the fields that are read before.
+    pub(super) fn new(values: &[(Field, &[u8])], done: u32) -> Option<(Self, usize)> {
         let texts = values
             .iter()
             .map(|(field, before)| (*field, *before, usual_value(*field).unwrap_or_default()));
@@ -79,71 +65,118 @@ impl Run {
             *room = (*width + text.len().next_multiple_of(8)).max(*room);
             *width += before.len() + text.len();
             *room = (*width).max(*room);
-            Some((*width, room.next_multiple_of(LANES)))
+            Some((*width, *room))
         });
-        let ends = ends.take_while(|(_, room)| *room <= WIDEST * LANES);
-        let (count, (width, room)) = ends.enumerate().last()?;
-        let texts = texts.take(count + 1);
-        let (mut usual, mut counts, mut added) = (vec![0; room], vec![0; room], vec![0; room]);
-        let mut end = room;
+        let ends = ends.take_while(|(_, room)| *room <= WIDTH);
+        let (count, (width, _)) = ends.enumerate().last()?;
+        let mut look = Look {
+            usual: [0; WIDTH],
+            counts: [0; WIDTH],
+            added: [0; WIDTH],
+            fours: None,
+            sixteen: None,
+        };
+        let mut end = WIDTH;
         let mut all = Vec::new();
-        for (field, before, text) in texts {
+        for (field, before, text) in texts.take(count + 1) {
             let to = end;
             let from = to - text.len();
             end = from - before.len();
-            usual[from..to].copy_from_slice(text);
-            usual[end..from].copy_from_slice(before);
-            counts[end..to].fill(0xff);
-            added[end..to].fill(LITERAL);
-            let mut digits = [0u8; LANES];
+            look.usual[from..to].copy_from_slice(text);
+            look.usual[end..from].copy_from_slice(before);
+            look.counts[end..to].fill(0xff);
+            look.added[end..to].fill(LITERAL);
+            let mut digits = [0u8; 16];
             for at in (from..to).filter(|at| text[at - from] == b'0') {
-                added[at] = DIGIT;
-                digits[at + LANES - to] = 0x0f;
+                look.added[at] = DIGIT;
+                digits[at + 16 - to] = 0x0f;
             }
             let [front, digits] = halves(&digits);
             all.push(Value { field, extent: Extent::new(from, to), at: to - 8, digits, front });
         }
-        let lanes = |bytes: &[u8]| Bytes(bytes.first_chunk().copied().unwrap_or_default());
-        let windows = (0..room).step_by(LANES).map(|at| Window {
-            usual: lanes(&usual[at..]),
-            counts: lanes(&counts[at..]),
-            added: lanes(&added[at..]),
-        });
-        Some((Run { windows: windows.collect(), values: all, width }, count + 1))
+        let mut run = Run {
+            look,
+            single: all.clone(),
+            values: all,
+            lists: [Extent::new(0, 0); LISTS.len()],
+            msec: Extent::new(0, 0),
+            width,
+        };
+        run.unite(done);
+        Some((run, count + 1))
+    }
+
+    /// Chooses which values are read at once.
+    fn unite(&mut self, done: u32) {
+        let Run { look, values, .. } = self;
+        let of = |field| values.iter().find(|value: &&Value| value.field == field);
+        if let Some(value) = of(Field::Msec) {
+            (look.sixteen, self.msec) = (Some(Digits::new(value.digits())), value.extent);
+            self.single.retain(|value| value.field != Field::Msec);
+        }
+        // All four are set then, those as well that are not here: they must not be read yet, if they are logged.
+        let are_here = LISTS.map(|field| of(field).is_some());
+        let is_done = |field: &Field| done & 1 << field.index() != 0;
+        if LISTS.iter().any(is_done) || are_here.iter().filter(|is_here| **is_here).count() < 2 {
+            return;
+        }
+        let mut fours = [None; 16];
+        for (at, value) in LISTS.into_iter().map(of).enumerate() {
+            let Some(value) = value else { continue };
+            fours[4 * at..4 * at + 4].copy_from_slice(&value.digits()[12..]);
+            self.lists[at] = value.extent;
+        }
+        look.fours = Some(Digits::new(fours));
+        self.single.retain(|value| !LISTS.contains(&value.field));
     }
 
     /// Sets the values of lines that end here; `odd` is given those of which one looks otherwise.
     pub(super) fn scan(&self, lines: &mut [Tokens<'_>], odd: impl FnMut(&mut Tokens<'_>)) {
-        match self.windows.len() {
-            1 => self.scan_wide::<1>(lines, odd),
-            2 => self.scan_wide::<2>(lines, odd),
-            3 => self.scan_wide::<3>(lines, odd),
-            _ => self.scan_wide::<WIDEST>(lines, odd),
-        }
+        self.scan_by(lines, true, odd);
     }
 
-    /// The same with so many windows: first all lines are compared, then each value is read from all of them, so that what is
-    /// known of it stays in registers.
-    #[inline(never)]
-    fn scan_wide<const WIDE: usize>(
+    /// The same, by wide registers if that is wanted and the processor can: first all lines are compared, then each value that
+    /// is left is read from all of them, so that what is known of it stays in registers.
+    fn scan_by<'a>(
         &self,
-        lines: &mut [Tokens<'_>],
-        mut odd: impl FnMut(&mut Tokens<'_>),
+        lines: &mut [Tokens<'a>],
+        is_wide: bool,
+        mut odd: impl FnMut(&mut Tokens<'a>),
     ) {
-        let Some(windows) = self.windows.first_chunk::<WIDE>() else { return };
         // Of odd lines what is read here counts nothing.
-        let mut ends = [End { text: &[[0; LANES]; WIDE], start: 0 }; BATCH];
-        let mut are_odd = 0u32;
-        for (at, (line, end)) in lines.iter_mut().zip(&mut ends).enumerate() {
-            match End::of(line, windows) {
-                Some(usual) => {
-                    *end = usual;
-                    line.end -= self.width;
+        let mut ends = [End { text: &[0; WIDTH], start: 0 }; BATCH];
+        let text = |line: &Tokens<'a>| line.line.get(..line.end)?.last_chunk();
+        let end = |line: &mut Tokens<'a>, text| {
+            let start = line.end - WIDTH;
+            line.end -= self.width;
+            End { text, start }
+        };
+        let usual = |at: usize, line: &mut Tokens<'a>, text, numbers: Numbers| {
+            let End { start, .. } = end(line, text);
+            if let Some(end) = ends.get_mut(at) {
+                *end = End { text, start };
+            }
+            if self.look.fours.is_some() {
+                line.values
+                    .place_lists(self.lists.map(|extent| extent.later(start)), numbers.fours);
+            }
+            if self.look.sixteen.is_some() {
+                line.values.place_extent(Field::Msec, self.msec.later(start));
+                line.values.place_number(Field::Msec, numbers.sixteen);
+            }
+        };
+        let wide = if is_wide { wide::ends(&self.look, lines, text, usual) } else { None };
+        let mut are_odd = wide.unwrap_or(0);
+        let values = if wide.is_some() { &self.single } else { &self.values };
+        if wide.is_none() {
+            for (at, (line, own)) in lines.iter_mut().zip(&mut ends).enumerate() {
+                match text(line).filter(|text| self.look.fits(text)) {
+                    Some(text) => *own = end(line, text),
+                    None => are_odd |= 1 << at,
                 }
-                None => are_odd |= 1 << at,
             }
         }
-        for value in &self.values {
+        for value in values {
             value.read(&ends, lines);
         }
         while are_odd != 0 {
@@ -153,33 +186,18 @@ impl Run {
     }
 }
 
-/// The end of a line, of so many windows, and where it starts.
+/// The end of a line, and where it starts.
 #[derive(Debug, Clone, Copy)]
-struct End<'a, const WIDE: usize> {
-    text: &'a [[u8; LANES]; WIDE],
+struct End<'a> {
+    text: &'a [u8; WIDTH],
     start: usize,
 }
 
-impl<'a, const WIDE: usize> End<'a, WIDE> {
-    /// That of a line, if it looks as usual.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "the loop's body; measured")]
-    fn of(line: &Tokens<'a>, windows: &[Window; WIDE]) -> Option<Self> {
-        let start = line.end.checked_sub(WIDE * LANES)?;
-        let text = line.line.get(start..line.end)?.as_chunks().0.first_chunk()?;
-        let mut odd = [0; LANES];
-        for (window, bytes) in windows.iter().zip(text) {
-            window.mark_odd(bytes, &mut odd);
-        }
-        // Asked so that the compiler sees that only top bits count.
-        let is_odd = odd.iter().fold(0, |all, byte| all | byte & 0x80) != 0;
-        (!is_odd).then_some(End { text, start })
-    }
-
+impl End<'_> {
     /// The eight bytes from `at` on, which is not too far.
     #[inline]
     fn eight(&self, at: usize) -> u64 {
-        let bytes = self.text.as_flattened()[at..].first_chunk();
+        let bytes = self.text[at..].first_chunk();
         bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
 }
@@ -187,9 +205,9 @@ impl<'a, const WIDE: usize> End<'a, WIDE> {
 impl Value {
     /// Sets it in each of the lines.
     #[inline]
-    fn read<const WIDE: usize>(&self, ends: &[End<'_, WIDE>], lines: &mut [Tokens<'_>]) {
+    fn read(&self, ends: &[End<'_>], lines: &mut [Tokens<'_>]) {
         // No more than it is, but the compiler sees it.
-        let at = self.at.min(WIDE * LANES - 8);
+        let at = self.at.min(WIDTH - 8);
         if self.front == 0 {
             return self.each(ends, lines, |end| digits::four(end.eight(at) & self.digits));
         }
@@ -201,69 +219,79 @@ impl Value {
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a loop for each width")]
-    fn each<const WIDE: usize>(
-        &self,
-        ends: &[End<'_, WIDE>],
-        lines: &mut [Tokens<'_>],
-        number: impl Fn(&End<'_, WIDE>) -> u64,
-    ) {
+    fn each(&self, ends: &[End<'_>], lines: &mut [Tokens<'_>], number: impl Fn(&End<'_>) -> u64) {
         for (line, end) in lines.iter_mut().zip(ends) {
             line.values.place_extent(self.field, self.extent.later(end.start));
             line.values.place_number(self.field, number(end));
         }
     }
-}
 
-impl Window {
-    /// Sets the top bits where bytes are not as usual.
-    #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "in the loop's body, where all bytes are done at once"
-    )]
-    fn mark_odd(&self, bytes: &[u8; LANES], odd: &mut [u8; LANES]) {
-        let Window { usual: Bytes(usual), counts: Bytes(counts), added: Bytes(added) } = *self;
-        for at in 0..LANES {
-            let differs = (bytes[at] ^ usual[at]) & counts[at];
-            odd[at] |= differs.saturating_add(added[at]);
+    /// Where its digits stand, the last one last.
+    fn digits(&self) -> [Option<usize>; 16] {
+        let bits = [self.front, self.digits].map(u64::to_le_bytes).concat();
+        let from_the_last = (0..bits.len()).rev().filter(|&at| bits[at] != 0);
+        let mut digits = [None; 16];
+        for (digit, at) in digits.iter_mut().rev().zip(from_the_last) {
+            *digit = Some(self.at + at - 8);
         }
+        digits
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tokenizer::Fields;
     use proptest::prelude::*;
 
-    const VALUES: [(Field, &[u8]); 5] = [
+    /// The last one first.
+    const VALUES: [(Field, &[u8]); 6] = [
         (Field::Msec, b" msec="),
-        (Field::UpstreamStatus, b"\",\"upstream_status\":\""),
+        (Field::UpstreamStatus, b"\" us=\""),
         (Field::ConnectTime, b"\" uct=\""),
         (Field::ResponseTime, b"\t"),
         (Field::RequestTime, b" "),
+        (Field::HeaderTime, b"\" quite far away \""),
     ];
+
+    fn texts(numbers: &[u64]) -> Vec<String> {
+        let text = |(number, (field, before)): (&u64, &(Field, &[u8]))| {
+            let text = match field {
+                Field::Msec => format!("{}.123", 1_795_220_000 + number),
+                Field::UpstreamStatus => format!("{:03}", number % 1000),
+                _ => format!("{}.{:03}", number / 1000, number % 1000),
+            };
+            format!("{}{text}", str::from_utf8(before).unwrap())
+        };
+        numbers.iter().zip(&VALUES).map(text).collect()
+    }
+
+    #[test]
+    fn lists_are_read_at_once_unless_one_was_read_before() {
+        let single = |done: &[Field]| {
+            let done = done.iter().fold(0, |bits, field| bits | 1 << field.index());
+            let (run, _) = Run::new(&VALUES, done).unwrap();
+            run.single.iter().map(|value| value.field).collect::<Vec<_>>()
+        };
+        assert_eq!(single(&[Field::BytesSent]), [Field::RequestTime]);
+        let all =
+            [Field::UpstreamStatus, Field::ConnectTime, Field::ResponseTime, Field::RequestTime];
+        assert_eq!(single(&[Field::HeaderTime]), all);
+    }
 
     proptest! {
         #[test]
         fn a_run_is_read_only_where_each_byte_fits(
-            numbers in prop::collection::vec(0u64..10_000, 5),
+            is_wide: bool,
+            numbers in prop::collection::vec(0u64..10_000, VALUES.len()),
             front in prop::collection::vec(any::<u8>(), 0..80),
             change in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
         ) {
-            let (run, count) = Run::new(&VALUES).unwrap();
-            prop_assert_eq!((count, run.windows.len()), (4, 4), "as many as fit");
-            // The last value comes first.
-            let texts = VALUES[..count].iter().zip(&numbers).map(|((field, before), number)| {
-                let text = match field {
-                    Field::Msec => format!("{}.123", 1_795_220_000 + number),
-                    Field::UpstreamStatus => format!("{:03}", number % 1000),
-                    _ => format!("{}.{:03}", number / 1000, number % 1000),
-                };
-                [before, text.as_bytes()].concat()
-            });
-            let texts: Vec<_> = texts.collect();
+            let (run, count) = Run::new(&VALUES, 0).unwrap();
+            prop_assert_eq!(count, 5, "as many as fit");
+            let texts = &texts(&numbers)[..count];
             let mut line = front.clone();
-            texts.iter().rev().for_each(|text| line.extend(text));
+            texts.iter().rev().for_each(|text| line.extend(text.bytes()));
             let plain = line.clone();
             if let Some((at, byte)) = change {
                 line[at.index(plain.len())] = byte;
@@ -274,45 +302,32 @@ mod tests {
                 line.end = line.line.len();
             }
             let mut odd = Vec::new();
-            run.scan(&mut tokens, |line| odd.push(line.line.len()));
-            prop_assert!(odd.len() < 3 || line.len() < 64, "the last one is usual");
-            let [_, tokens, last] = tokens;
-            if plain.len() >= 64 {
-                // One behind an odd one too.
-                let mut values = last.values;
-                values.restart(u32::MAX, u32::MAX);
-                let fields = crate::tokenizer::Fields::new(&plain, &values);
-                for (text, (field, before)) in texts.iter().zip(&VALUES) {
-                    let digits = text[before.len()..].iter().filter(|byte| byte.is_ascii_digit());
-                    let number = digits.fold(0, |all, digit| all * 10 + u64::from(digit - b'0'));
-                    prop_assert_eq!(fields.number(*field), Some(number));
-                }
-            }
-            let is_odd = odd.len() > 1;
-            prop_assert_eq!((odd[0], tokens.end == line.len()), (3, is_odd));
+            run.scan_by(&mut tokens, is_wide, |line| odd.push(line.line.as_ptr()));
+            let is_odd = |line: &[u8]| odd.contains(&line.as_ptr());
+            prop_assert!(is_odd(tokens[0].line));
+            let has_room = plain.len() >= WIDTH;
+            prop_assert_eq!(is_odd(&plain), !has_room);
             let is_usual = line[front.len()..].iter().zip(&plain[front.len()..]).all(|(a, b)| {
                 a == b || a.is_ascii_digit() && b.is_ascii_digit()
             });
-            if line.len() < 64 {
-                prop_assert!(is_odd, "no room to look");
-                return Ok(());
-            }
-            prop_assert_eq!(is_odd, !is_usual);
-            if is_odd {
-                return Ok(());
-            }
-            prop_assert_eq!(tokens.end, front.len());
-            let mut values = tokens.values;
-            values.restart(u32::MAX, u32::MAX);
-            let fields = crate::tokenizer::Fields::new(&line, &values);
-            for (field, before) in &VALUES[..count] {
-                let text = fields.get(*field).unwrap();
-                let digits: Vec<u8> = text.iter().copied().filter(u8::is_ascii_digit).collect();
-                let number: u64 = str::from_utf8(&digits).unwrap().parse().unwrap();
-                prop_assert_eq!(fields.number(*field), Some(number));
-                prop_assert_eq!(text.len(), usual_value(*field).unwrap().len());
-                let end = text.as_ptr() as usize - line.as_ptr() as usize;
-                prop_assert!(line[..end].ends_with(before) || change.is_some());
+            prop_assert_eq!(is_odd(&line), !(has_room && is_usual));
+            for tokens in &mut tokens[1..] {
+                let text = tokens.line;
+                prop_assert_eq!(tokens.end, if is_odd(text) { text.len() } else { front.len() });
+                if is_odd(text) {
+                    continue;
+                }
+                tokens.values.restart(u32::MAX, u32::MAX);
+                let fields = Fields::new(text, &tokens.values);
+                for (field, before) in &VALUES[..count] {
+                    let value = fields.get(*field).unwrap();
+                    let digits: Vec<u8> = value.iter().copied().filter(u8::is_ascii_digit).collect();
+                    let number: u64 = str::from_utf8(&digits).unwrap().parse().unwrap();
+                    prop_assert_eq!(fields.number(*field), Some(number));
+                    prop_assert_eq!(value.len(), usual_value(*field).unwrap().len());
+                    let start = value.as_ptr() as usize - text.as_ptr() as usize;
+                    prop_assert!(text[..start].ends_with(before));
+                }
             }
         }
     }

@@ -1,0 +1,113 @@
+//! What is done with 32 bytes at a time where the processor can (AVX2), and all of the unsafe code that there is.
+//!
+//! Both loops are safe but for one thing: the processor must have the instructions that they are compiled to, which is asked
+//! just before each call. Where it has not, nothing is done, and None says so: a plain twin that gives the same stands where
+//! they are called, and tests hold one against the other.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
+/// Bytes of a line's end, or of a text, that are looked at together.
+pub(crate) const WIDTH: usize = 64;
+
+/// How the last bytes of lines usually look: what stands between numbers is the same in each, and so is their width.
+#[derive(Debug, Clone)]
+pub(crate) struct Look {
+    /// With 0 for any digit.
+    pub(crate) usual: [u8; WIDTH],
+    /// The bits that count: all of a byte, or none.
+    pub(crate) counts: [u8; WIDTH],
+    /// What is added to the difference from what is usual: the sum has its top bit, or is more than a byte holds, where they
+    /// differ too much.
+    pub(crate) added: [u8; WIDTH],
+    /// Four numbers of up to four digits, if there are any.
+    pub(crate) fours: Option<Digits>,
+    /// One of up to sixteen, if there is one.
+    pub(crate) sixteen: Option<Digits>,
+}
+
+impl Look {
+    /// Does a text look so?
+    #[inline]
+    pub(crate) fn fits(&self, text: &[u8; WIDTH]) -> bool {
+        let Look { usual, counts, added, .. } = self;
+        let mut odd = 0;
+        for at in 0..WIDTH {
+            let differs = (text[at] ^ usual[at]) & counts[at];
+            odd |= differs.saturating_add(added[at]);
+        }
+        odd & 0x80 == 0
+    }
+}
+
+/// Which digits are read: sixteen of the bytes that differ from what is usual, the first one counting most, or none.
+#[derive(Debug, Clone)]
+pub(crate) struct Digits {
+    /// For each of four parts of the text where the sixteen bytes stand in it, or [`Digits::NONE`].
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "none are read there"))]
+    places: [u8; WIDTH],
+}
+
+impl Digits {
+    /// Of a part no byte, but 0.
+    const NONE: u8 = 0x80;
+    const PART: usize = 16;
+
+    /// These bytes of the text; the last of each four is the last digit of one of four numbers.
+    pub(crate) fn new(bytes: [Option<usize>; 16]) -> Self {
+        let mut places = [Digits::NONE; WIDTH];
+        for (to, from) in bytes.into_iter().enumerate() {
+            let Some(from) = from else { continue };
+            places[from / Digits::PART * Digits::PART + to] =
+                u8::try_from(from % Digits::PART).unwrap_or(Digits::NONE);
+        }
+        Digits { places }
+    }
+}
+
+/// What was read of a line. Of digits that nobody asked for it is 0.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "none are read there"))]
+pub(crate) struct Numbers {
+    pub(crate) fours: [u64; 4],
+    pub(crate) sixteen: u64,
+}
+
+/// Tells `usual` of each line whose end, as `text` gives it, looks as usual, by its place, and gives the bits of the places of
+/// all others: of no more lines than bits.
+#[inline]
+pub(crate) fn ends<'a, L>(
+    look: &Look,
+    lines: &mut [L],
+    text: impl Fn(&L) -> Option<&'a [u8; WIDTH]>,
+    usual: impl FnMut(usize, &mut L, &'a [u8; WIDTH], Numbers),
+) -> Option<u32> {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
+        #[expect(unsafe_code, reason = "the compiler can't know what processor it will be")]
+        // SAFETY: a safe function but for its `target_feature`: the processor must have AVX2 and BMI1, and was asked just
+        // above.
+        return Some(unsafe { avx2::ends(look, lines, text, usual) });
+    }
+    let _ = (look, lines, text, usual);
+    None
+}
+
+/// Finds newlines from `from` on, in whole windows of [`WIDTH`] bytes, until there are `enough`; `found` has room for a window's
+/// more. Gives how many there are, and from where on none was looked for.
+#[inline]
+pub(crate) fn newlines(
+    bytes: &[u8],
+    from: usize,
+    enough: usize,
+    found: &mut [usize],
+) -> Option<(usize, usize)> {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
+        #[expect(unsafe_code, reason = "as above")]
+        // SAFETY: as above.
+        return Some(unsafe { avx2::newlines(bytes, from, enough, found) });
+    }
+    let _ = (bytes, from, enough, found);
+    None
+}
