@@ -7,6 +7,20 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 
+#[cfg(test)]
+thread_local! {
+    static PLAINLY: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Lets this thread do it as one whose processor can't.
+#[cfg(test)]
+pub(crate) fn plainly<T>(what: impl FnOnce() -> T) -> T {
+    PLAINLY.set(true);
+    let result = what();
+    PLAINLY.set(false);
+    result
+}
+
 /// Bytes of a line's end, or of a text, that are looked at together.
 pub(crate) const WIDTH: usize = 64;
 
@@ -73,6 +87,19 @@ pub(crate) struct Numbers {
     pub(crate) sixteen: u64,
 }
 
+/// Does the processor have what the loops are compiled to?
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn is_able() -> bool {
+    #[cfg(test)]
+    if PLAINLY.get() {
+        return false;
+    }
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("lzcnt")
+}
+
 /// Tells `usual` of each line whose end, as `text` gives it, looks as usual, by its place, and gives the bits of the places of
 /// all others: of no more lines than bits.
 #[inline]
@@ -83,13 +110,44 @@ pub(crate) fn ends<'a, L>(
     usual: impl FnMut(usize, &mut L, &'a [u8; WIDTH], Numbers),
 ) -> Option<u32> {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
+    if is_able() {
         #[expect(unsafe_code, reason = "the compiler can't know what processor it will be")]
-        // SAFETY: a safe function but for its `target_feature`: the processor must have AVX2 and BMI1, and was asked just
-        // above.
+        // SAFETY: a safe function but for its `target_feature`: the processor must have these, and was asked just above.
         return Some(unsafe { avx2::ends(look, lines, text, usual) });
     }
     let _ = (look, lines, text, usual);
+    None
+}
+
+/// A byte that is looked for near the end of a text, behind which all bytes are at least some other, and none is a quote.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    pub(crate) byte: u8,
+    /// With 0 the bytes may be any, quotes too.
+    pub(crate) least: u8,
+}
+
+/// Bytes in which a [`Mark`] is looked for.
+pub(crate) const NEAR: usize = 32;
+
+/// Tells `found` of each line the last place of a byte in its end, as `text` gives it; none where there is none.
+#[inline]
+pub(crate) fn last_places<'a, L>(
+    mark: Mark,
+    lines: &mut [L],
+    text: impl Fn(&L) -> Option<&'a [u8; NEAR]>,
+    found: impl FnMut(&mut L, Option<(&'a [u8; NEAR], usize)>),
+) -> Option<()> {
+    #[cfg(target_arch = "x86_64")]
+    if is_able() {
+        #[expect(unsafe_code, reason = "as above")]
+        // SAFETY: as above.
+        unsafe {
+            avx2::last_places(mark, lines, text, found);
+        }
+        return Some(());
+    }
+    let _ = (mark, lines, text, found);
     None
 }
 
@@ -103,11 +161,43 @@ pub(crate) fn newlines(
     found: &mut [usize],
 ) -> Option<(usize, usize)> {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
+    if is_able() {
         #[expect(unsafe_code, reason = "as above")]
         // SAFETY: as above.
         return Some(unsafe { avx2::newlines(bytes, from, enough, found) });
     }
     let _ = (bytes, from, enough, found);
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_last_place_is_the_one_that_a_search_finds(
+            texts in prop::collection::vec(
+                prop::collection::vec(prop::sample::select(b"\x00\x1f \x7f\x80\xff\"=a".to_vec()), NEAR), 0..4,
+            ),
+            byte in prop::sample::select(b"\x00\x7f\xff\"= ".to_vec()),
+            least in prop::sample::select(vec![0, 0x20, 0x21, 0x80]),
+        ) {
+            let mut texts: Vec<(Vec<u8>, _)> = texts.into_iter().map(|text| (text, None)).collect();
+            let mark = Mark { byte, least };
+            let mut found = Vec::new();
+            let text = |(text, _): &(Vec<u8>, Option<()>)| -> Option<&'static [u8; NEAR]> {
+                Some(Box::leak(Box::new(*text.first_chunk()?)))
+            };
+            let is_done = last_places(mark, &mut texts, text, |_, place| found.push(place.map(|(_, at)| at)));
+            let slow = texts.iter().map(|(text, _)| {
+                let at = text.iter().rposition(|other| *other == byte)?;
+                let is_good = |other: &u8| least == 0 || *other >= least && *other != b'"';
+                text[at + 1..].iter().all(is_good).then_some(at)
+            });
+            prop_assert!(is_done.is_none() || slow.eq(found));
+            prop_assert!(plainly(|| last_places(mark, &mut texts, text, |_, _| ())).is_none());
+        }
+    }
 }

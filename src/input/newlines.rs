@@ -27,18 +27,18 @@ impl Newlines {
     #[inline]
     pub(super) fn next(&mut self, bytes: &[u8]) -> Option<usize> {
         if self.next == self.count {
-            self.search(bytes, true);
+            self.search(bytes);
         }
         let found = *self.found[..self.count].get(self.next)?;
         self.next += 1;
         Some(found)
     }
 
-    /// Finds some more, if there are any; by windows if that is wanted and the processor can.
+    /// Finds some more, if there are any.
     #[inline(never)]
-    fn search(&mut self, bytes: &[u8], by_windows: bool) {
+    fn search(&mut self, bytes: &[u8]) {
         (self.next, self.count) = (0, 0);
-        if by_windows && let Some(found) = wide::newlines(bytes, self.rest, SOME, &mut self.found) {
+        if let Some(found) = wide::newlines(bytes, self.rest, SOME, &mut self.found) {
             (self.count, self.rest) = found;
         }
         // What is no whole window, or all of it.
@@ -68,17 +68,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// All of them, found by windows where the processor can, or one by one.
-    fn all(bytes: &[u8], by_windows: bool) -> Vec<usize> {
+    /// All of them, in the order in which they are found.
+    fn all(bytes: &[u8]) -> Vec<usize> {
         let mut newlines = Newlines::new();
         let mut all = Vec::new();
         loop {
             if newlines.next == newlines.count {
-                newlines.search(bytes, by_windows);
+                newlines.search(bytes);
                 if newlines.count == 0 {
                     return all;
                 }
-                assert!(newlines.count < SOME + if by_windows { WIDTH } else { 1 });
+                assert!(newlines.count < SOME + WIDTH);
             }
             let Some(found) = newlines.next(bytes) else { return all };
             all.push(found);
@@ -95,8 +95,8 @@ mod tests {
             let bytes: Vec<u8> =
                 bytes.into_iter().map(|(pick, other)| if pick <= share { b'\n' } else { other }).collect();
             let plain: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] == b'\n').collect();
-            prop_assert_eq!(&all(&bytes, true), &plain);
-            prop_assert_eq!(&all(&bytes, false), &plain);
+            prop_assert_eq!(&all(&bytes), &plain);
+            prop_assert_eq!(&wide::plainly(|| all(&bytes)), &plain);
         }
     }
 
@@ -104,7 +104,7 @@ mod tests {
     fn a_byte_that_nearly_is_one_is_none() {
         for byte in 0..=255u8 {
             let expected = if byte == b'\n' { (0..200).collect() } else { Vec::new() };
-            assert_eq!(all(&[byte; 200], true), expected, "{byte}");
+            assert_eq!(all(&[byte; 200]), expected, "{byte}");
         }
     }
 }

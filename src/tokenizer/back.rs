@@ -12,6 +12,7 @@ use super::layout::{Layout, is_escaped};
 use super::near::{self, Literal, Near};
 use super::run::{Run, usual_value};
 use crate::log_format::variable::Field;
+use crate::wide;
 
 /// How to find the start of a value from its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,6 +193,20 @@ impl FromRight {
         layout: &Layout,
         lines: &mut [Tokens<'_>],
     ) {
+        let wide = wide::last_places(near.mark, lines, Tokens::ending, |line, place| {
+            let is_set = place.and_then(|(text, at)| {
+                let from = at + self.skip;
+                let before = *text.get(from.wrapping_sub(8)..from)?.first_chunk()?;
+                let start = line.end - text.len() + from;
+                self.set_near::<USUAL>(line, start, u64::from_le_bytes(before))
+            });
+            if is_set.is_none() {
+                self.read_text(layout, line);
+            }
+        });
+        if wide.is_some() {
+            return;
+        }
         for line in lines {
             if self.read_near::<USUAL>(near, line).is_none() {
                 self.read_text(layout, line);
@@ -199,18 +214,19 @@ impl FromRight {
         }
     }
 
+    /// Sets the value that starts at `start`, if the literal is in front of it, as which `before` ends.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as above")]
-    fn read_near<const USUAL: bool>(&self, near: &Near, line: &mut Tokens<'_>) -> Option<()> {
-        let text = line.line.get(..line.end)?;
-        let window: &[u8; 8 + LANES] = text.last_chunk()?;
-        let from = near.find_back(window.last_chunk()?)? + self.skip;
-        let before = u64::from_le_bytes(*window.get(from..)?.first_chunk()?);
-        let start = text.len() - LANES + from;
+    fn set_near<const USUAL: bool>(
+        &self,
+        line: &mut Tokens<'_>,
+        start: usize,
+        before: u64,
+    ) -> Option<()> {
         let is_it = if USUAL {
             self.before.is_tail(before)
         } else {
-            self.before.ends_with_word(&text[..start], before)
+            self.before.ends_with_word(line.line.get(..start)?, before)
         };
         if !is_it {
             return None;
@@ -220,6 +236,16 @@ impl FromRight {
         }
         line.end = start - self.before.len();
         Some(())
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as above")]
+    fn read_near<const USUAL: bool>(&self, near: &Near, line: &mut Tokens<'_>) -> Option<()> {
+        let text = line.line.get(..line.end)?;
+        let window: &[u8; 8 + LANES] = text.last_chunk()?;
+        let from = near.find_back(window.last_chunk()?)? + self.skip;
+        let before = u64::from_le_bytes(*window.get(from..)?.first_chunk()?);
+        self.set_near::<USUAL>(line, text.len() - LANES + from, before)
     }
 
     /// Sets what may be a number of one line, if that is not quickly seen.

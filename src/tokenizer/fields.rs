@@ -159,6 +159,12 @@ impl<'a> Tokens<'a> {
         self.values.restart(0, 0);
     }
 
+    /// The last bytes of what is not yet read; none where they are not as many.
+    #[inline]
+    pub(super) fn ending<const N: usize>(&self) -> Option<&'a [u8; N]> {
+        self.line.get(..self.end)?.last_chunk()
+    }
+
     /// The line.
     #[inline]
     pub fn line(&self) -> &'a [u8] {

@@ -2,6 +2,7 @@
 //! `memchr` or `memcmp` costs more than the work itself, and a line takes dozens of them.
 
 use super::lanes::{LANES, Lanes};
+use crate::wide::Mark;
 use memchr::{memchr, memrchr};
 
 /// Eight bytes at a time, before a search is left to `memchr`.
@@ -25,6 +26,7 @@ pub(super) fn rfind(byte: u8, line: &[u8], end: usize) -> Option<usize> {
 /// A byte that is looked for near the end of a text, behind which all bytes are at least some other, and none is a quote.
 #[derive(Debug, Clone)]
 pub(super) struct Near {
+    pub(super) mark: Mark,
     /// Eight times each.
     byte: u64,
     least: u64,
@@ -38,7 +40,8 @@ const TOP: u64 = 0x8080_8080_8080_8080;
 impl Near {
     /// `least` is below 0x80. With 0 the bytes may be any, quotes too.
     pub(super) fn new(byte: u8, least: u8) -> Self {
-        Near { byte: u64::from(byte) * ONES, least: u64::from(least) * ONES }
+        let mark = Mark { byte, least };
+        Near { mark, byte: u64::from(byte) * ONES, least: u64::from(least) * ONES }
     }
 
     /// The byte's last place among these sixteen. None also where that is not seen at a glance, and it may be one of those right

@@ -130,22 +130,11 @@ impl Run {
         self.single.retain(|value| !LISTS.contains(&value.field));
     }
 
-    /// Sets the values of lines that end here; `odd` is given those of which one looks otherwise.
-    pub(super) fn scan(&self, lines: &mut [Tokens<'_>], odd: impl FnMut(&mut Tokens<'_>)) {
-        self.scan_by(lines, true, odd);
-    }
-
-    /// The same, by wide registers if that is wanted and the processor can: first all lines are compared, then each value that
-    /// is left is read from all of them, so that what is known of it stays in registers.
-    fn scan_by<'a>(
-        &self,
-        lines: &mut [Tokens<'a>],
-        is_wide: bool,
-        mut odd: impl FnMut(&mut Tokens<'a>),
-    ) {
+    /// Sets the values of lines that end here; `odd` is given those of which one looks otherwise. First all lines are compared,
+    /// then each value that is left is read from all of them, so that what is known of it stays in registers.
+    pub(super) fn scan<'a>(&self, lines: &mut [Tokens<'a>], mut odd: impl FnMut(&mut Tokens<'a>)) {
         // Of odd lines what is read here counts nothing.
         let mut ends = [End { text: &[0; WIDTH], start: 0 }; BATCH];
-        let text = |line: &Tokens<'a>| line.line.get(..line.end)?.last_chunk();
         let end = |line: &mut Tokens<'a>, text| {
             let start = line.end - WIDTH;
             line.end -= self.width;
@@ -165,12 +154,12 @@ impl Run {
                 line.values.place_number(Field::Msec, numbers.sixteen);
             }
         };
-        let wide = if is_wide { wide::ends(&self.look, lines, text, usual) } else { None };
+        let wide = wide::ends(&self.look, lines, Tokens::ending, usual);
         let mut are_odd = wide.unwrap_or(0);
         let values = if wide.is_some() { &self.single } else { &self.values };
         if wide.is_none() {
             for (at, (line, own)) in lines.iter_mut().zip(&mut ends).enumerate() {
-                match text(line).filter(|text| self.look.fits(text)) {
+                match line.ending().filter(|text| self.look.fits(text)) {
                     Some(text) => *own = end(line, text),
                     None => are_odd |= 1 << at,
                 }
@@ -302,7 +291,8 @@ mod tests {
                 line.end = line.line.len();
             }
             let mut odd = Vec::new();
-            run.scan_by(&mut tokens, is_wide, |line| odd.push(line.line.as_ptr()));
+            let mut scan = || run.scan(&mut tokens, |line| odd.push(line.line.as_ptr()));
+            if is_wide { scan() } else { wide::plainly(scan) }
             let is_odd = |line: &[u8]| odd.contains(&line.as_ptr());
             prop_assert!(is_odd(tokens[0].line));
             let has_room = plain.len() >= WIDTH;

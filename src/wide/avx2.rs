@@ -1,49 +1,60 @@
-//! The loops themselves, with the instructions of AVX2 and BMI1. Loads and stores are made of plain ones, which the compiler
+//! The loops themselves, with the instructions of AVX2, BMI1 and LZCNT. Loads and stores are made of plain ones, which the compiler
 //! unites: no pointer is followed.
 
-use super::{Digits, Look, Numbers, WIDTH};
+use super::{Digits, Look, Mark, NEAR, Numbers, WIDTH};
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_cvtsi128_si64, _mm_madd_epi16, _mm_maddubs_epi16, _mm_or_si128,
     _mm_packus_epi32, _mm_set1_epi16, _mm_set1_epi32, _mm256_adds_epu8, _mm256_and_si256,
     _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_cvtepu32_epi64, _mm256_extract_epi64,
-    _mm256_extracti128_si256, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x,
-    _mm256_set1_epi8, _mm256_shuffle_epi8, _mm256_xor_si256,
+    _mm256_extracti128_si256, _mm256_max_epu8, _mm256_movemask_epi8, _mm256_or_si256,
+    _mm256_set_epi64x, _mm256_set1_epi8, _mm256_shuffle_epi8, _mm256_xor_si256,
 };
+
+#[target_feature(enable = "avx2,bmi1,lzcnt")]
+#[inline]
+fn load(bytes: &[u8; 32]) -> __m256i {
+    let (words, _) = bytes.as_chunks();
+    // The compiler makes one load of these.
+    let [a, b, c, d] = [0, 1, 2, 3].map(|at| i64::from_le_bytes(words[at]));
+    _mm256_set_epi64x(d, c, b, a)
+}
+
+/// The top bits of all bytes.
+#[target_feature(enable = "avx2,bmi1,lzcnt")]
+#[inline]
+fn tops(bytes: __m256i) -> u32 {
+    _mm256_movemask_epi8(bytes).cast_unsigned()
+}
 
 /// A text of [`WIDTH`] bytes.
 #[derive(Clone, Copy)]
 struct Text(__m256i, __m256i);
 
 impl Text {
-    #[target_feature(enable = "avx2,bmi1")]
+    #[target_feature(enable = "avx2,bmi1,lzcnt")]
     #[inline]
     fn of(bytes: &[u8; WIDTH]) -> Self {
-        let (words, _) = bytes.as_chunks();
-        // The compiler makes one load of these.
-        let half = |from: usize| {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|at| i64::from_le_bytes(words[from + at]));
-            _mm256_set_epi64x(d, c, b, a)
-        };
-        Text(half(0), half(4))
+        let (halves, _) = bytes.as_chunks();
+        Text(load(&halves[0]), load(&halves[1]))
     }
 
-    #[target_feature(enable = "avx2,bmi1")]
+    #[target_feature(enable = "avx2,bmi1,lzcnt")]
     #[inline]
     fn xor(self, other: Text) -> Self {
         Text(_mm256_xor_si256(self.0, other.0), _mm256_xor_si256(self.1, other.1))
     }
 
     /// Does any of these bytes, of whose bits `counts` tells which count, become 128 or more when `added` is added?
-    #[target_feature(enable = "avx2,bmi1")]
+    #[target_feature(enable = "avx2,bmi1,lzcnt")]
     #[inline]
     fn exceeds(self, counts: Text, added: Text) -> bool {
         let first = _mm256_adds_epu8(_mm256_and_si256(self.0, counts.0), added.0);
         let last = _mm256_adds_epu8(_mm256_and_si256(self.1, counts.1), added.1);
-        _mm256_movemask_epi8(_mm256_or_si256(first, last)) != 0
+        tops(_mm256_or_si256(first, last)) != 0
     }
 
     /// Four numbers of four of its bytes each.
-    #[target_feature(enable = "avx2,bmi1")]
+    #[target_feature(enable = "avx2,bmi1,lzcnt")]
     #[inline]
     fn fours(self, places: Text) -> __m128i {
         let first = _mm256_shuffle_epi8(self.0, places.0);
@@ -68,7 +79,7 @@ const fn weights_of_pairs(first: i32) -> i32 {
 }
 
 /// What four numbers of four digits each make as one.
-#[target_feature(enable = "avx2,bmi1")]
+#[target_feature(enable = "avx2,bmi1,lzcnt")]
 #[inline]
 fn joint(fours: __m128i) -> u64 {
     let eights =
@@ -77,7 +88,7 @@ fn joint(fours: __m128i) -> u64 {
     (both & u64::from(u32::MAX)) * 100_000_000 + (both >> 32)
 }
 
-#[target_feature(enable = "avx2,bmi1")]
+#[target_feature(enable = "avx2,bmi1,lzcnt")]
 #[inline]
 fn each(fours: __m128i) -> [u64; 4] {
     let wide = _mm256_cvtepu32_epi64(fours);
@@ -92,7 +103,7 @@ fn each(fours: __m128i) -> [u64; 4] {
 }
 
 /// See [`super::ends`].
-#[target_feature(enable = "avx2,bmi1")]
+#[target_feature(enable = "avx2,bmi1,lzcnt")]
 pub(super) fn ends<'a, L>(
     look: &Look,
     lines: &mut [L],
@@ -121,8 +132,35 @@ pub(super) fn ends<'a, L>(
     odd
 }
 
+/// See [`super::last_places`].
+#[target_feature(enable = "avx2,bmi1,lzcnt")]
+pub(super) fn last_places<'a, L>(
+    Mark { byte, least }: Mark,
+    lines: &mut [L],
+    text: impl Fn(&L) -> Option<&'a [u8; NEAR]>,
+    mut found: impl FnMut(&mut L, Option<(&'a [u8; NEAR], usize)>),
+) {
+    let all = |byte: u8| _mm256_set1_epi8(byte.cast_signed());
+    let (byte, quote, lowest) = (all(byte), all(b'"'), all(least));
+    for line in lines {
+        let Some(text) = text(line) else {
+            found(line, None);
+            continue;
+        };
+        let bytes = load(text);
+        let places = tops(_mm256_cmpeq_epi8(bytes, byte));
+        let behind = places.leading_zeros();
+        let is_good = least == 0 || {
+            let high = tops(_mm256_cmpeq_epi8(_mm256_max_epu8(bytes, lowest), bytes));
+            let odd = tops(_mm256_cmpeq_epi8(bytes, quote)) | !high;
+            odd.leading_zeros() >= behind
+        };
+        found(line, if is_good && places != 0 { Some((text, 31 - behind as usize)) } else { None });
+    }
+}
+
 /// See [`super::newlines`].
-#[target_feature(enable = "avx2,bmi1")]
+#[target_feature(enable = "avx2,bmi1,lzcnt")]
 pub(super) fn newlines(
     bytes: &[u8],
     from: usize,
@@ -151,12 +189,11 @@ pub(super) fn newlines(
 }
 
 /// A bit for each newline, the lowest for the first byte.
-#[target_feature(enable = "avx2,bmi1")]
+#[target_feature(enable = "avx2,bmi1,lzcnt")]
 #[inline]
 fn places(window: &[u8; WIDTH]) -> u64 {
     let newlines = _mm256_set1_epi8(b'\n'.cast_signed());
     let Text(first, last) = Text::of(window);
-    let bits =
-        |bytes| u64::from(_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, newlines)).cast_unsigned());
+    let bits = |bytes| u64::from(tops(_mm256_cmpeq_epi8(bytes, newlines)));
     bits(first) | bits(last) << 32
 }
