@@ -3,7 +3,8 @@
 # keepwarm beside itself, in Markdown tables:
 #   formats     speed on logs of other formats
 #   gzip        one .gz beside decompression alone by the same reads, and 20 rotated ones on one thread and two
-#   growth      the first hundredth, the first tenth and all of a month's log of 100 peers: time by byte, peak memory.
+#   growth      the first hundredth, the first tenth and all of a month's log of 100 peers, and of a busy one of 12 peers and
+#               eight hours: time by byte, peak memory.
 #               Takes 1.1 times its size in the folder for temporary files (TMPDIR), and GNU time
 #   [SIZE=1GB] [ROUNDS=5] benches/itself.sh [formats|gzip|growth]...        without any: formats and gzip
 # SIZE is that of the plain log; for growth it is 10GB if it is not given.
@@ -91,16 +92,25 @@ gzipped() {
     scaling run_twenty_files_1_thread run_twenty_files_2_threads run_side_by_side
 }
 
-# Prefixes of one log, so that a larger one only goes on longer: at 10 requests a second 10 GB last 32 days.
-growth() {
-    local month=$folder/month.log
-    generate --bytes "${SIZE:-10GB}" --rate 10 --upstreams 10 --peers 10 --output "$month"
-    head -c $(($(bytes_of "$month") / 100)) "$month" >"$folder/hundredth.log"
-    head -c $(($(bytes_of "$month") / 10)) "$month" >"$folder/tenth.log"
-    add hundredth "$folder/hundredth.log" --threads 1 "$folder/hundredth.log"
-    add tenth "$folder/tenth.log" --threads 1 "$folder/tenth.log"
-    add month "$month" --threads 1 "$month"
+# Prefixes of one log, so that a larger one only goes on longer. grow NAME OPTION...
+grow() {
+    local name=$1 whole=$folder/whole.log tenth=$folder/tenth.log hundredth=$folder/hundredth.log
+    shift
+    generate --bytes "${SIZE:-10GB}" "$@" --output "$whole"
+    head -c $(($(bytes_of "$whole") / 10)) "$whole" >"$tenth"
+    head -c $(($(bytes_of "$whole") / 100)) "$whole" >"$hundredth"
+    runs=() log=()
+    add "hundredth_of_$name" "$hundredth" --threads 1 "$hundredth"
+    add "tenth_of_$name" "$tenth" --threads 1 "$tenth"
+    add "$name" "$whole" --threads 1 "$whole"
     run_and_show
+}
+
+# At 10 requests a second 10 GB last 32 days, at 1,000 eight hours.
+growth() {
+    grow month --rate 10 --upstreams 10 --peers 10
+    echo
+    grow eight_hours
 }
 
 [ $# -gt 0 ] || set -- formats gzip

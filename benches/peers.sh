@@ -3,7 +3,7 @@
 # keepwarm beside the tools that people use, on one generated log in the page cache: a Markdown table of their times as
 # ratios to counting newlines over the same reads, what each answers and whether that agrees; then the commands.
 #   [SIZE=1GB] [ROUNDS=5] [FORMAT=keepwarm] [CACHE=target/peers] benches/peers.sh [CONTENDER...]
-# Contenders: newlines wc rg keepwarm_1 keepwarm_2 gawk mawk duckdb chdb rhit ag goaccess halog; without any: all. Those
+# Contenders: newlines ordinary wc rg keepwarm_1 keepwarm_2 gawk mawk duckdb chdb rhit ag goaccess halog; without any: all. Those
 # that need to know where fields are take part in the keepwarm format only. CPU time is the one to look at when others
 # use the machine. The slow ones get a tenth of the log or less; all are compared by byte.
 cd "$(dirname "$0")/.." || exit
@@ -13,7 +13,7 @@ format=${FORMAT:-keepwarm} cache=${CACHE:-target/peers}
 
 contenders=("$@")
 if [ $# = 0 ]; then
-    contenders=(newlines wc rg keepwarm_1 keepwarm_2)
+    contenders=(newlines ordinary wc rg keepwarm_1 keepwarm_2)
     [ "$format" != keepwarm ] || contenders+=(gawk mawk duckdb chdb rhit ag goaccess halog)
 fi
 # What all else is compared with always runs.
@@ -38,6 +38,7 @@ fi
 # What each contender runs. Those that can answer with a line for each peer: address, attempts, those with connect time
 # 0.000, p95 of response times in milliseconds.
 run_newlines() { newlines "$log"; }
+run_ordinary() { newlines --ordinary "$log"; }
 run_wc() { wc -l <"$log"; }
 run_rg() { rg -c '^' "$log"; }
 run_keepwarm_1() { keepwarm -o csv --threads 1 "$log"; }
@@ -65,7 +66,7 @@ run_halog() { "$cache/usr/bin/halog" -q -srv <"$haproxy"; }
 
 declare -A log_of=([ag]=$tenth [goaccess]=$hundredth [halog]=$haproxy)
 declare -A shown=([$log]=all [$tenth]='a tenth' [$hundredth]='a hundredth' [$haproxy]="HAProxy's")
-declare -A answers=([newlines]=lines [wc]=lines [rg]=lines [rhit]='lines, by status'
+declare -A answers=([newlines]=lines [ordinary]='lines, over ordinary reads' [wc]=lines [rg]=lines [rhit]='lines, by status'
     [goaccess]='requests by upstream, and much else' [halog]='requests by server, mean times'
     [keepwarm_1]='the report' [keepwarm_2]='the report')
 
@@ -89,7 +90,7 @@ expected() {
     ag) keepwarm -o csv "$tenth" | answer keepwarm_1 ;;
     goaccess) sed 's/.* up=\([^ ]*\) ua=.*/\1/' "$hundredth" | sort | uniq -c | awk '{ print $2, $1 }' ;;
     halog) mawk '{ count[$9]++ } END { for (server in count) print server, count[server] }' "$haproxy" ;;
-    newlines | wc | rg | rhit) sed -n 's/^ *"lines": \([0-9]*\).*/\1/p' "$folder/truth.json" ;;
+    newlines | ordinary | wc | rg | rhit) sed -n 's/^ *"lines": \([0-9]*\).*/\1/p' "$folder/truth.json" ;;
     *) answer keepwarm_1 <"$folder/run_keepwarm_1.out" ;;
     esac >"$folder/expected"
     cat "$folder/expected"
@@ -98,7 +99,7 @@ expected() {
 agrees() {
     local columns=4
     case $1 in
-    newlines | wc | rg | rhit) if [ "$(answer "$1" <"$folder/run_$1.out")" = "$(expected "$1")" ]; then echo yes; else echo no; fi ;;
+    newlines | ordinary | wc | rg | rhit) if [ "$(answer "$1" <"$folder/run_$1.out")" = "$(expected "$1")" ]; then echo yes; else echo no; fi ;;
     *)
         case $1 in goaccess | halog) columns=2 ;; keepwarm_1) [ "$format" = keepwarm ] && columns=3 || columns=2 ;; esac
         awk -v columns=$columns -f benches/peers/agrees.awk <(expected "$1") <(answer "$1" <"$folder/run_$1.out") ;;
@@ -148,6 +149,11 @@ if [[ " ${contenders[*]} " == *" keepwarm_2 "* ]]; then
     else
         failed=1
     fi
+fi
+
+if [ -e "$folder/run_ordinary.times" ]; then
+    printf '\none thread takes %s times as long as counting newlines over ordinary reads\n' \
+        "$(ratio "$(wall run_keepwarm_1)" "$(wall run_ordinary)")"
 fi
 
 # The commands are the functions above, without what is around them.

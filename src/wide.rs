@@ -1,6 +1,6 @@
 //! What is done with 32 bytes at a time where the processor can (AVX2), and all of the unsafe code that there is.
 //!
-//! Both loops are safe but for one thing: the processor must have the instructions that they are compiled to, which is asked
+//! The loops are safe but for one thing: the processor must have the instructions that they are compiled to, which is asked
 //! just before each call. Where it has not, nothing is done, and None says so: a plain twin that gives the same stands where
 //! they are called, and tests hold one against the other.
 
