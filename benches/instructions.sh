@@ -16,8 +16,8 @@ if ! command -v valgrind >/dev/null; then
     exit
 fi
 
-# What counts depend on beside the program. memchr and the C library choose AVX2 at run time if the processor has it;
-# valgrind shows them no more than that.
+# What counts depend on beside the program. It, memchr and the C library choose AVX2 at run time if the processor has it, as
+# all that have it have what else they ask for; valgrind shows them no more than that.
 surroundings() {
     printf '# %s\n' "$(rustc --version)" "$(valgrind --version)" "$(getconf GNU_LIBC_VERSION 2>/dev/null || echo 'another libc')" \
         "$(uname -m), $(grep -m 1 -o -w avx2 /proc/cpuinfo || echo 'no avx2')"
@@ -36,7 +36,7 @@ generator=$(dirname "$target")/debug/examples/generate
 # instructions FORMAT LINES: of a whole run.
 instructions() {
     "$generator" --lines "$2" --format "$1" --output "$folder/access.log"
-    # The same name each time: where workers are looked for first depends on a hash of it.
+    # The same name each time, for the same workers.
     local said status=0 program
     program=$(realpath "$target/keepwarm")
     said=$(cd "$folder" && valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" report --quiet --threads 1 \

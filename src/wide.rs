@@ -1,8 +1,8 @@
 //! What is done with 32 bytes at a time where the processor can (AVX2), and all of the unsafe code that there is.
 //!
 //! The loops are safe but for one thing: the processor must have the instructions that they are compiled to, which is asked
-//! just before each call. Where it has not, nothing is done, and None says so: a plain twin that gives the same stands where
-//! they are called, and tests hold one against the other.
+//! just before each call; what they are given to call needs nothing of it. Where it has not, nothing is done, and None says
+//! so: a plain twin that gives the same stands where they are called, and tests hold one against the other.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -15,10 +15,16 @@ thread_local! {
 /// Lets this thread do it as one whose processor can't.
 #[cfg(test)]
 pub(crate) fn plainly<T>(what: impl FnOnce() -> T) -> T {
+    /// Also when a test fails.
+    struct Until;
+    impl Drop for Until {
+        fn drop(&mut self) {
+            PLAINLY.set(false);
+        }
+    }
     PLAINLY.set(true);
-    let result = what();
-    PLAINLY.set(false);
-    result
+    let _until = Until;
+    what()
 }
 
 /// Bytes of a line's end, or of a text, that are looked at together.
@@ -87,7 +93,7 @@ pub(crate) struct Numbers {
     pub(crate) sixteen: u64,
 }
 
-/// Does the processor have what the loops are compiled to?
+/// Does the processor have what the loops are compiled to: AVX2, BMI1 and LZCNT?
 #[cfg(target_arch = "x86_64")]
 #[inline]
 fn is_able() -> bool {
@@ -109,10 +115,12 @@ pub(crate) fn ends<'a, L>(
     text: impl Fn(&L) -> Option<&'a [u8; WIDTH]>,
     usual: impl FnMut(usize, &mut L, &'a [u8; WIDTH], Numbers),
 ) -> Option<u32> {
+    debug_assert!(lines.len() <= u32::BITS as usize);
     #[cfg(target_arch = "x86_64")]
     if is_able() {
         #[expect(unsafe_code, reason = "the compiler can't know what processor it will be")]
-        // SAFETY: a safe function but for its `target_feature`: the processor must have these, and was asked just above.
+        // SAFETY: a safe function but for its `target_feature`: the processor must have AVX2, BMI1 and LZCNT, and was asked
+        // for them just above.
         return Some(unsafe { avx2::ends(look, lines, text, usual) });
     }
     let _ = (look, lines, text, usual);
@@ -141,7 +149,7 @@ pub(crate) fn last_places<'a, L>(
     #[cfg(target_arch = "x86_64")]
     if is_able() {
         #[expect(unsafe_code, reason = "as above")]
-        // SAFETY: as above.
+        // SAFETY: as above: AVX2, BMI1 and LZCNT are there.
         unsafe {
             avx2::last_places(mark, lines, text, found);
         }
@@ -163,7 +171,7 @@ pub(crate) fn newlines(
     #[cfg(target_arch = "x86_64")]
     if is_able() {
         #[expect(unsafe_code, reason = "as above")]
-        // SAFETY: as above.
+        // SAFETY: as above: AVX2, BMI1 and LZCNT are there.
         return Some(unsafe { avx2::newlines(bytes, from, enough, found) });
     }
     let _ = (bytes, from, enough, found);
@@ -175,6 +183,55 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn the_loops_use_what_is_asked_for() {
+        let code = include_str!("wide/avx2.rs");
+        for line in code.lines().filter(|line| line.contains("target_feature")) {
+            assert_eq!(line.trim(), "#[target_feature(enable = \"avx2,bmi1,lzcnt\")]");
+        }
+    }
+
+    #[test]
+    fn each_byte_is_held_against_its_own() {
+        let mut look = Look {
+            usual: [b' '; WIDTH],
+            counts: [0xff; WIDTH],
+            added: [0x7f; WIDTH],
+            fours: Some(Digits::new(std::array::from_fn(|at| Some(4 * at)))),
+            sixteen: Some(Digits::new(std::array::from_fn(|at| Some(4 * at)))),
+        };
+        look.counts[..7].fill(0);
+        look.added[..7].fill(0);
+        for at in (0..WIDTH).step_by(4) {
+            (look.usual[at], look.counts[at], look.added[at]) = (b'0', 0xff, 0x80 - 10);
+        }
+        for (at, byte) in (0..WIDTH).flat_map(|at| (0..=255).map(move |byte| (at, byte))) {
+            let mut text = [b' '; WIDTH];
+            for (at, digit) in (0..WIDTH).step_by(4).zip(b"9876543210123456") {
+                text[at] = *digit;
+            }
+            text[at] = byte;
+            let fits = if at % 4 == 0 { byte.is_ascii_digit() } else { at < 7 || byte == b' ' };
+            assert_eq!(look.fits(&text), fits, "{byte} at {at}");
+            let digits: Vec<u64> =
+                text.iter().step_by(4).map(|byte| u64::from(byte & 0xf)).collect();
+            let number = |digits: &[u64]| digits.iter().fold(0, |all, digit| all * 10 + digit);
+            let mut read = None;
+            let text: &[u8; WIDTH] = &text;
+            let odd = ends(
+                &look,
+                &mut [()],
+                |()| Some(text),
+                |at, (), _, numbers| {
+                    read = Some((at, numbers.fours.to_vec(), numbers.sixteen));
+                },
+            );
+            let fours = digits.chunks(4).map(number).collect();
+            let Some(odd) = odd else { return };
+            assert_eq!((odd, read), (u32::from(!fits), fits.then(|| (0, fours, number(&digits)))));
+        }
+    }
+
     proptest! {
         #[test]
         fn the_last_place_is_the_one_that_a_search_finds(
@@ -184,20 +241,22 @@ mod tests {
             byte in prop::sample::select(b"\x00\x7f\xff\"= ".to_vec()),
             least in prop::sample::select(vec![0, 0x20, 0x21, 0x80]),
         ) {
-            let mut texts: Vec<(Vec<u8>, _)> = texts.into_iter().map(|text| (text, None)).collect();
+            let mut lines: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
             let mark = Mark { byte, least };
             let mut found = Vec::new();
-            let text = |(text, _): &(Vec<u8>, Option<()>)| -> Option<&'static [u8; NEAR]> {
-                Some(Box::leak(Box::new(*text.first_chunk()?)))
-            };
-            let is_done = last_places(mark, &mut texts, text, |_, place| found.push(place.map(|(_, at)| at)));
-            let slow = texts.iter().map(|(text, _)| {
+            let is_done = last_places(mark, &mut lines, |line| line.first_chunk(), |_, place| {
+                found.push(place.map(|(_, at)| at));
+            });
+            let slow = |text: &Vec<u8>| {
                 let at = text.iter().rposition(|other| *other == byte)?;
                 let is_good = |other: &u8| least == 0 || *other >= least && *other != b'"';
                 text[at + 1..].iter().all(is_good).then_some(at)
-            });
-            prop_assert!(is_done.is_none() || slow.eq(found));
-            prop_assert!(plainly(|| last_places(mark, &mut texts, text, |_, _| ())).is_none());
+            };
+            if is_done.is_some() {
+                prop_assert_eq!(found, texts.iter().map(slow).collect::<Vec<_>>());
+            }
+            let plainly = plainly(|| last_places(mark, &mut lines, |line| line.first_chunk(), |_, _| ()));
+            prop_assert!(plainly.is_none());
         }
     }
 }

@@ -153,7 +153,7 @@ impl<'b> BlockReader<'b> {
     /// The block that [`BlockReader::next_block`] gave last, with its memory; reading goes on in `spare`, to which
     /// nothing but the unfinished line is copied. `spare` must have the limits of the reader's buffer.
     pub fn take_block(&mut self, mut spare: Buffer) -> OwnedBlock {
-        // Streams alone are handed on, whose places in pages are not known.
+        // Streams alone are handed on: their places in pages are not known, and they fill what room there is.
         let base = spare.base(0);
         let rest = base - (self.end - self.start);
         spare.bytes[rest..base].copy_from_slice(&self.buffer.bytes[self.start..self.end]);

@@ -6,29 +6,29 @@
     reason = "several times a line: a call for each would be felt, and hide what is certain of the usual line"
 )]
 
-/// Places by a few bits of a hash.
+/// Places by a few bits of a number: a pid, a size, a hash.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Near<const N: usize>([u16; N]);
 
 impl<const N: usize> Near<N> {
-    /// The place where something of this hash may be.
+    /// The place where something of this number may be.
     #[inline]
-    pub(super) fn get(&self, hash: u64) -> usize {
-        usize::from(self.0[slot::<N>(hash)])
+    pub(super) fn get(&self, number: u64) -> usize {
+        usize::from(self.0[slot::<N>(number)])
     }
 
     /// Notes where it is.
     #[inline]
-    pub(super) fn set(&mut self, hash: u64, at: usize) {
-        self.0[slot::<N>(hash)] = u16::try_from(at).unwrap_or(0);
+    pub(super) fn set(&mut self, number: u64, at: usize) {
+        self.0[slot::<N>(number)] = u16::try_from(at).unwrap_or(0);
     }
 }
 
-/// The lowest bits of a hash choose.
+/// Its lowest bits choose.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "only the lowest bits count")]
-fn slot<const N: usize>(hash: u64) -> usize {
-    hash as usize % N
+fn slot<const N: usize>(number: u64) -> usize {
+    number as usize % N
 }
 
 impl<const N: usize> Default for Near<N> {

@@ -12,7 +12,7 @@ use super::layout::{Layout, is_escaped};
 use super::near::{self, Literal, Near};
 use super::run::{Run, usual_value};
 use crate::log_format::variable::Field;
-use crate::wide;
+use crate::wide::{self, WIDTH};
 
 /// How to find the start of a value from its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +117,10 @@ impl Back {
         for step in &self.steps {
             match step {
                 Step::Run(run, steps) => run.scan(lines, |line| {
+                    if line.end < WIDTH {
+                        // It may be a usual one, but too short to be seen as that.
+                        return read_numbers::<false>(steps, layout, std::slice::from_mut(line));
+                    }
                     for step in steps {
                         step.read_number(layout, line);
                     }
@@ -200,7 +204,7 @@ impl FromRight {
                 let start = line.end - text.len() + from;
                 self.set_near::<USUAL>(line, start, u64::from_le_bytes(before))
             });
-            if is_set.is_none() {
+            if is_set.is_none() && self.read_near::<USUAL>(near, line).is_none() {
                 self.read_text(layout, line);
             }
         });

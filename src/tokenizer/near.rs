@@ -38,9 +38,9 @@ const QUOTES: u64 = 0x2222_2222_2222_2222;
 const TOP: u64 = 0x8080_8080_8080_8080;
 
 impl Near {
-    /// `least` is below 0x80. With 0 the bytes may be any, quotes too.
-    pub(super) fn new(byte: u8, least: u8) -> Self {
-        let mark = Mark { byte, least };
+    /// `least` is below 0x80.
+    pub(super) fn new(mark: Mark) -> Self {
+        let Mark { byte, least } = mark;
         Near { mark, byte: u64::from(byte) * ONES, least: u64::from(least) * ONES }
     }
 
@@ -292,7 +292,7 @@ mod tests {
                         least == 0 || !value.iter().any(|byte| *byte < least || *byte == b'"')
                     };
                     let is_plain = |at: &usize| window[at + 1..].iter().all(|byte| *byte == b'a');
-                    let found = Near::new(byte, least).find_back(window);
+                    let found = Near::new(Mark { byte, least }).find_back(window);
                     // What comes too early is not the byte.
                     let is_it = found.filter(|at| window[*at] == byte);
                     prop_assert!(is_it.is_none() || found == place.filter(is_good), "{found:?}");

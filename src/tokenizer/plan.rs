@@ -5,6 +5,7 @@ use super::digits::{self, Number};
 use super::layout::{Layout, Leg};
 use super::near::{Literal, Near};
 use crate::log_format::variable::{Field, Shape};
+use crate::wide::Mark;
 use memchr::memchr;
 
 /// How to find the end of a value from its start.
@@ -117,7 +118,7 @@ impl Plan {
             // Any one, where none is wanted: then it is no number, and `is_wanted` keeps it from being set.
             let field = legs[i].field.unwrap_or(Field::Group);
             Some(FromRight {
-                near: least.map(|least| Near::new(byte, least)),
+                near: least.map(|least| Near::new(Mark { byte, least })),
                 number,
                 // Of a wanted field: of others no number is read.
                 is_number: number != digits::NONE,
