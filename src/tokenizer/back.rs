@@ -12,7 +12,7 @@ use super::layout::{Layout, is_escaped};
 use super::near::{self, Literal, Near};
 use super::run::{Run, usual_value};
 use crate::log_format::variable::Field;
-use crate::wide::{self, WIDTH};
+use crate::wide;
 
 /// How to find the start of a value from its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,10 +117,6 @@ impl Back {
         for step in &self.steps {
             match step {
                 Step::Run(run, steps) => run.scan(lines, |line| {
-                    if line.end < WIDTH {
-                        // It may be a usual one, but too short to be seen as that.
-                        return read_numbers::<false>(steps, layout, std::slice::from_mut(line));
-                    }
                     for step in steps {
                         step.read_number(layout, line);
                     }
