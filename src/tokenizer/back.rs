@@ -200,8 +200,8 @@ impl FromRight {
                 let start = line.end - text.len() + from;
                 self.set_near::<USUAL>(line, start, u64::from_le_bytes(before))
             });
-            if is_set.is_none() && self.read_near::<USUAL>(near, line).is_none() {
-                self.read_text(layout, line);
+            if is_set.is_none() {
+                self.read_text_near(near, layout, line);
             }
         });
         if wide.is_some() {
@@ -211,6 +211,14 @@ impl FromRight {
             if self.read_near::<USUAL>(near, line).is_none() {
                 self.read_text(layout, line);
             }
+        }
+    }
+
+    /// Sets a value of one line, which may be too short to be looked at otherwise.
+    #[inline(never)]
+    fn read_text_near(&self, near: &Near, layout: &Layout, line: &mut Tokens<'_>) {
+        if self.read_near::<false>(near, line).is_none() {
+            self.read_text(layout, line);
         }
     }
 
