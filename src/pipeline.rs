@@ -6,6 +6,7 @@
 //! task and put in order here.
 
 pub mod live;
+mod notes;
 mod share;
 
 use crate::analysis::report::MalformedLine;
@@ -13,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fold::{Fold, Recipe};
 use crate::input::{Buffer, Lines, Task};
 use crate::summary::{LineCounts, Merge, Summary};
+use notes::{TaskNote, collect, of_task};
 use share::{Giver, Portion, Share};
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -75,16 +77,16 @@ pub fn batch_watched(
             worker.task(index, task, recipes, &mut buffer, &giver);
         }
         drop(buffer);
+        // Not what was noted while reading: of a task that this worker has read to its end there may be earlier blocks.
+        let mut taken = Vec::new();
         giver.take(|portion| {
-            let mut note = TaskNote::new(portion.task);
-            let recipe = recipes.get(tasks[portion.task].source_index());
-            if let Some(recipe) = recipe {
-                worker.lines(recipe, portion.block.bytes(), portion.lines_before, &mut note);
-            }
-            if note.first_malformed.is_some() {
-                worker.notes.push(note);
+            if let Some(recipe) = recipes.get(tasks[portion.task].source_index()) {
+                let bytes = portion.block.bytes();
+                let note = of_task(&mut taken, portion.task);
+                worker.lines(recipe, bytes, portion.number, portion.too_long_before, note);
             }
         });
+        worker.notes.append(&mut taken);
         (worker.fold.summary, worker.notes)
     });
     if let Some(invalid) = invalid {
@@ -96,42 +98,7 @@ pub fn batch_watched(
         summary.merge(part);
         notes.extend(part_notes);
     }
-    Ok(collect(summary, tasks, by_task(notes)))
-}
-
-/// What a worker has to say of one task besides its counts.
-#[derive(Debug)]
-struct TaskNote {
-    task: usize,
-    /// Lines of any kind, for numbering those of the tasks behind this one.
-    lines: u64,
-    /// Line number in the task from 1, column from 1, and why.
-    first_malformed: Option<(u64, u64, String)>,
-    warning: Option<String>,
-    error: Option<Error>,
-}
-
-impl TaskNote {
-    fn new(task: usize) -> Self {
-        TaskNote { task, lines: 0, first_malformed: None, warning: None, error: None }
-    }
-}
-
-/// One note for each task, in their order.
-fn by_task(mut notes: Vec<TaskNote>) -> Vec<TaskNote> {
-    notes.sort_by_key(|note| note.task);
-    notes.dedup_by(|next, note| {
-        let is_same = next.task == note.task;
-        if is_same {
-            note.lines += next.lines;
-            let malformed = [note.first_malformed.take(), next.first_malformed.take()];
-            note.first_malformed = malformed.into_iter().flatten().min();
-            note.warning = note.warning.take().or(next.warning.take());
-            note.error = note.error.take().or(next.error.take());
-        }
-        is_same
-    });
-    notes
+    Ok(collect(summary, tasks, notes))
 }
 
 struct Worker<'a, 'o> {
@@ -173,25 +140,25 @@ impl Worker<'_, '_> {
         // Malformed lines are written in their order by those who read them.
         let gives = task.is_stream() && self.invalid.is_none();
         let mut reader = task.open(buffer)?;
+        let mut number = 0;
         let result = loop {
             let block = match reader.next_block() {
                 Ok(Some(block)) => block,
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             };
-            let before = note.lines + block.too_long_before;
-            note.lines += match gives.then(|| giver.spare()).flatten() {
+            let too_long_before = block.too_long_before;
+            match gives.then(|| giver.spare()).flatten() {
                 Some(spare) => {
                     let block = reader.take_block(spare);
-                    let lines = count_lines(block.bytes());
-                    giver.give(Portion { task: note.task, lines_before: before, block });
-                    lines
+                    giver.give(Portion { task: note.task, number, too_long_before, block });
                 }
-                None => self.lines(recipe, block.bytes, before, note),
-            };
+                None => self.lines(recipe, block.bytes, number, too_long_before, note),
+            }
+            number += 1;
         };
         let read = reader.summary();
-        note.lines += read.too_long;
+        note.skipped(read.too_long);
         note.warning = read.warning;
         self.fold.summary.lines.merge(LineCounts {
             bytes: read.bytes,
@@ -202,53 +169,28 @@ impl Worker<'_, '_> {
         result
     }
 
-    /// Folds lines of a task of which so many came before, and says how many they are.
-    fn lines(&mut self, recipe: &Recipe, bytes: &[u8], before: u64, note: &mut TaskNote) -> u64 {
+    /// Folds block `number` of a task, before which so many lines were too long.
+    fn lines(
+        &mut self,
+        recipe: &Recipe,
+        bytes: &[u8],
+        number: u64,
+        too_long_before: u64,
+        note: &mut TaskNote,
+    ) {
         let lines = Lines::new(bytes).map(|line| line.bytes);
-        let lines = self.fold.lines(recipe, lines, |number, line, mismatch| {
-            note.first_malformed.get_or_insert_with(|| {
+        let lines = self.fold.lines(recipe, lines, |at, line, mismatch| {
+            note.malformed(number, too_long_before + at, || {
                 let column = u64::try_from(mismatch.column).unwrap_or(u64::MAX);
-                (before + number, column.saturating_add(1), mismatch.reason(line))
+                (column.saturating_add(1), mismatch.reason(line))
             });
             if let Some(invalid) = self.invalid {
                 invalid.write(note.task, line);
             }
         });
+        note.folded(number, lines);
         (self.read)(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        lines
     }
-}
-
-/// How many lines these are; the last one may lack its end.
-fn count_lines(bytes: &[u8]) -> u64 {
-    let ends = memchr::memchr_iter(b'\n', bytes).count();
-    u64::try_from(ends).unwrap_or(u64::MAX) + u64::from(!bytes.ends_with(b"\n"))
-}
-
-/// Turns the notes of all tasks, in their order, into places that a person can look up.
-fn collect(summary: Summary, tasks: &[Task<'_>], notes: Vec<TaskNote>) -> Batch {
-    let mut batch = Batch { summary, ..Batch::default() };
-    let mut source = usize::MAX;
-    let mut lines_before = 0;
-    for note in notes {
-        let task = &tasks[note.task];
-        if task.source_index() != source {
-            source = task.source_index();
-            lines_before = 0;
-        }
-        if let (None, Some((line, column, reason))) = (&batch.first_malformed, note.first_malformed)
-        {
-            let source = task.source().name().to_owned();
-            batch.first_malformed =
-                Some(MalformedLine { source, line: lines_before + line, column, reason });
-        }
-        lines_before += note.lines;
-        batch.warnings.extend(note.warning);
-        batch.errors.extend(note.error);
-    }
-    // One range of a file that is gone fails as all others do.
-    batch.errors.dedup();
-    batch
 }
 
 /// Bytes that all tasks together may hold back while an earlier one is still being read.

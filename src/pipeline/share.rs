@@ -20,8 +20,10 @@ const MOST: usize = 16;
 #[derive(Debug)]
 pub(super) struct Portion {
     pub(super) task: usize,
-    /// Lines of the task before these.
-    pub(super) lines_before: u64,
+    /// Blocks of the task before this one.
+    pub(super) number: u64,
+    /// Lines of the task before these that are too long.
+    pub(super) too_long_before: u64,
     pub(super) block: OwnedBlock,
 }
 
@@ -115,13 +117,14 @@ mod tests {
                             None => own.push((number, line)),
                             Some(_) => giver.give(Portion {
                                 task: number,
-                                lines_before: line,
+                                number: line,
+                                too_long_before: 0,
                                 block: OwnedBlock::default(),
                             }),
                         }
                     }
                     giver.take(|portion| {
-                        own.push((portion.task, portion.lines_before));
+                        own.push((portion.task, portion.number));
                     });
                     own
                 })
