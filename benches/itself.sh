@@ -4,7 +4,7 @@
 #   formats     speed on logs of other formats
 #   gzip        one .gz beside decompression alone by the same reads, and 20 rotated ones on one thread and two
 #   growth      the first hundredth, the first tenth and all of a month's log of 100 peers, and of a busy one of 12 peers and
-#               eight hours: time by byte, peak memory.
+#               eight hours: time by byte, and of what each adds to the one before; peak memory.
 #               Takes 1.1 times its size in the folder for temporary files (TMPDIR), and GNU time
 #   [SIZE=1GB] [ROUNDS=5] benches/itself.sh [formats|gzip|growth]...        without any: formats and gzip
 # SIZE is that of the plain log; for growth it is 10GB if it is not given.
@@ -104,6 +104,11 @@ grow() {
     add "tenth_of_$name" "$tenth" --threads 1 "$tenth"
     add "$name" "$whole" --threads 1 "$whole"
     run_and_show
+    awk -v a="$(wall "run_hundredth_of_$name")" -v b="$(wall "run_tenth_of_$name")" -v c="$(wall "run_$name")" \
+        -v bytes="$(bytes_of "$whole")" 'BEGIN {
+            gb = bytes / 1e9; first = (b - a) / (gb * 0.09); then = (c - b) / (gb * 0.9)
+            printf "\nEach GB more takes %.3f s up to the tenth and %.3f s behind it: %.2f times as long. ", first, then, then / first
+            printf "What does not grow takes %.3f s.\n", a - first * gb / 100 }'
 }
 
 # At 10 requests a second 10 GB last 32 days, at 1,000 eight hours.
