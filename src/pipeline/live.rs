@@ -13,7 +13,7 @@
 mod folding;
 mod readers;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::fold::Recipe;
 use crate::input::Stream;
 use crate::input::follow::{Follower, Notice, Position, Positions};
@@ -26,7 +26,7 @@ use readers::Tell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, Scope};
 
 /// Blocks that wait for a fold thread, of about 1 MiB each.
 const WAITING: usize = 8;
@@ -205,6 +205,9 @@ impl Threads {
 /// Runs the threads, and `coordinate` in this one. When that returns all threads end.
 ///
 /// `parts` are empty ones, one per fold thread, at least one; `now` is the time in milliseconds since the epoch.
+///
+/// # Errors
+/// Kind `Io` if a thread can't be started; then those that were end, too.
 pub fn run<R>(
     inputs: Inputs,
     parts: Vec<Part>,
@@ -230,42 +233,51 @@ pub fn run<R>(
         open_inputs: AtomicUsize::new(count),
         transports: Mutex::default(),
     };
-    Ok(thread::scope(|scope| {
+    thread::scope(|scope| {
         let threads = &threads;
         let error_log = &error_log;
+        let _stop = Stop(threads);
         let mut senders = Vec::new();
         for counted in &threads.counted {
             let (sender, jobs) = bounded::<Job>(WAITING);
             senders.push(sender);
             let alive = alive.clone();
-            scope.spawn(move || {
+            start(scope, move || {
                 let mut folding = Folding::new(choose, error_log, now);
                 for job in jobs {
                     folding.job(&job, counted);
                 }
                 drop(alive);
-            });
+            })?;
         }
         drop(alive);
         if let Some(files) = inputs.files {
             let senders = senders.clone();
             let tell = Tell::new(notice.clone());
-            scope.spawn(move || readers::follow(files, &senders, tell, threads));
+            start(scope, move || readers::follow(files, &senders, tell, threads))?;
         }
         for (i, listener) in inputs.listeners.into_iter().enumerate() {
             let sender = senders[i % senders.len()].clone();
             let tell = Tell::new(notice.clone());
-            scope.spawn(move || readers::listen(listener, &sender, tell, threads));
+            start(scope, move || readers::listen(listener, &sender, tell, threads))?;
         }
         for (i, stream) in inputs.streams.into_iter().enumerate() {
             let sender = senders[i % senders.len()].clone();
             let tell = Tell::new(notice.clone());
-            scope.spawn(move || readers::read(stream, &sender, tell, threads));
+            start(scope, move || readers::read(stream, &sender, tell, threads))?;
         }
         drop(senders);
-        let _stop = Stop(threads);
-        coordinate(threads)
-    }))
+        Ok(coordinate(threads))
+    })
+}
+
+/// Starts one of the threads of a run, if the system has one to give.
+fn start<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    run: impl FnOnce() + Send + 'scope,
+) -> Result<()> {
+    let thread = thread::Builder::new().spawn_scoped(scope, run);
+    thread.map(drop).map_err(|error| Error::new(ErrorKind::Io, format!("threads: {error}")))
 }
 
 /// Stops the threads at the end, also that of a panic: nobody would wait for them else.
