@@ -127,7 +127,7 @@ pub(crate) fn ends<'a, L>(
     None
 }
 
-/// A byte that is looked for near the end of a text, behind which all bytes are at least some other, and none is a quote.
+/// A byte that is looked for from one end of a text; on the way to it all bytes are at least some other, and none is a quote.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark {
     pub(crate) byte: u8,
@@ -154,6 +154,26 @@ pub(crate) fn last_places<'a, L>(
             avx2::last_places(mark, lines, text, found);
         }
         return Some(());
+    }
+    let _ = (mark, lines, text, found);
+    None
+}
+
+/// Tells `found` of each line the first place of a byte in the whole windows of [`NEAR`] bytes of a text that `text` gives, and
+/// gives the bits of those lines where there is none, or of whose `found` thinks nothing: of no more lines than bits.
+#[inline]
+pub(crate) fn first_places<'a, L>(
+    mark: Mark,
+    lines: &mut [L],
+    text: impl Fn(&L) -> &'a [u8],
+    found: impl FnMut(&mut L, usize) -> bool,
+) -> Option<u32> {
+    debug_assert!(lines.len() <= u32::BITS as usize);
+    #[cfg(target_arch = "x86_64")]
+    if is_able() {
+        #[expect(unsafe_code, reason = "as above")]
+        // SAFETY: as above: AVX2, BMI1 and LZCNT are there.
+        return Some(unsafe { avx2::first_places(mark, lines, text, found) });
     }
     let _ = (mark, lines, text, found);
     None
@@ -256,6 +276,37 @@ mod tests {
                 prop_assert_eq!(found, texts.iter().map(slow).collect::<Vec<_>>());
             }
             let plainly = plainly(|| last_places(mark, &mut lines, |line| line.first_chunk(), |_, _| ()));
+            prop_assert!(plainly.is_none());
+        }
+
+        #[test]
+        fn the_first_place_is_the_one_that_a_search_finds(
+            texts in prop::collection::vec(
+                prop::collection::vec(prop::sample::select(b"\x00\x1f \x7f\x80\xff\"=aaaaaaaa".to_vec()), 0..4 * NEAR), 0..4,
+            ),
+            byte in prop::sample::select(b"\x00\x7f\xff\"= ".to_vec()),
+            least in prop::sample::select(vec![0, 0x20, 0x21, 0x80]),
+        ) {
+            let mut lines: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+            let mark = Mark { byte, least };
+            let mut found = Vec::new();
+            let odd = first_places(mark, &mut lines, |line| line, |_, place| {
+                found.push(place);
+                place % 2 == 0
+            });
+            let slow = |text: &Vec<u8>| {
+                let whole = &text[..text.len() / NEAR * NEAR];
+                let at = whole.iter().position(|other| *other == byte)?;
+                let is_good = |other: &u8| least == 0 || *other >= least && *other != b'"';
+                whole[..at].iter().all(is_good).then_some(at)
+            };
+            if let Some(odd) = odd {
+                let slow: Vec<_> = texts.iter().map(slow).collect();
+                let is_odd = |place: &Option<usize>| place.is_none_or(|place| place % 2 == 1);
+                prop_assert_eq!(odd, (0..).zip(&slow).filter(|(_, place)| is_odd(place)).fold(0, |odd, (at, _)| odd | 1 << at));
+                prop_assert_eq!(found, slow.into_iter().flatten().collect::<Vec<_>>());
+            }
+            let plainly = plainly(|| first_places(mark, &mut lines, |line| line, |_, _| true));
             prop_assert!(plainly.is_none());
         }
     }

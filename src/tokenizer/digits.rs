@@ -68,12 +68,11 @@ impl Number {
         eight(front, INTEGER.scale) * self.front + eight(last, self.scale)
     }
 
-    /// The number that `text` starts with, and its length; none where it is not quickly read: with more than seven digits,
-    /// or not as wide as a time below ten seconds. Behind it another digit may follow.
+    /// The number that these eight bytes start with, and its width; none where it is not quickly read: with more than seven
+    /// digits, or not as wide as a time below ten seconds. Behind it another digit may follow.
     #[inline]
-    pub(super) fn read_front(&self, text: &[u8]) -> Option<(u64, usize)> {
+    pub(super) fn read_front(&self, word: u64) -> Option<(u64, usize)> {
         const BEHIND_TIME: usize = 64 - 8 * "0.000".len();
-        let word = u64::from_le_bytes(*text.first_chunk::<8>()?);
         if self.dot != 0 {
             let digits = (word << BEHIND_TIME) ^ (self.zeros >> BEHIND_TIME << BEHIND_TIME);
             let odd = digits & self.dot | not_below_ten(digits);
@@ -206,18 +205,20 @@ mod tests {
                 let many = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
                 let number = str::from_utf8(&text[..many]).unwrap().parse().ok();
                 let slow = number.map(|number: u64| (number, many));
-                assert_eq!(INTEGER.read_front(&text), slow, "{}", text.escape_ascii());
+                let word = u64::from_le_bytes(text);
+                assert_eq!(INTEGER.read_front(word), slow, "{}", text.escape_ascii());
             }
             let mut text = *b"1.234567";
             text[at] = byte;
             let slow = slowly(&text[..5], true).filter(|(_, start)| *start == 0);
             let slow = slow.map(|(number, _)| (number, 5));
-            assert_eq!(MILLIS.read_front(&text), slow, "{}", text.escape_ascii());
+            let word = u64::from_le_bytes(text);
+            assert_eq!(MILLIS.read_front(word), slow, "{}", text.escape_ascii());
         }
-        assert_eq!(INTEGER.read_front(b"12345678"), None, "too long");
-        assert_eq!(INTEGER.read_front(b"1234567"), None, "near the end");
-        assert_eq!(NONE.read_front(&[0; 8]), None);
-        assert_eq!(NONE.read_front(b"12345 78"), None);
+        let read = |number: Number, text| number.read_front(u64::from_le_bytes(text));
+        assert_eq!(read(INTEGER, *b"12345678"), None, "too long");
+        assert_eq!(read(NONE, [0; 8]), None);
+        assert_eq!(read(NONE, *b"12345 78"), None);
     }
 
     /// What `text` ends with, byte by byte.

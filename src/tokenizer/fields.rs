@@ -165,6 +165,12 @@ impl<'a> Tokens<'a> {
         self.line.get(..self.end)?.last_chunk()
     }
 
+    /// What is not yet read from the left.
+    #[inline]
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.line.get(self.start..).unwrap_or_default()
+    }
+
     /// The line.
     #[inline]
     pub fn line(&self) -> &'a [u8] {

@@ -1,12 +1,14 @@
 //! The first values of a line, from the first one on.
 
 use super::Tokens;
+use super::digits::{INTEGER, MILLIS, NONE};
 use super::fields::NOWHERE;
-use super::layout::{Leg, find_seal as find_far_seal, is_escaped};
+use super::layout::{Leg, is_escaped};
 use super::near::{self, Literal};
 use super::plan::{Forward, FromLeft};
-use super::shapes::longest;
+use super::shapes::{is_time_local, longest};
 use crate::log_format::variable::Shape;
+use crate::wide::{self, Mark};
 
 /// Where a value ends, and what it is as a number.
 type Found = Option<(usize, Option<u64>)>;
@@ -15,29 +17,47 @@ impl FromLeft {
     /// Sets one value of each line.
     pub(super) fn scan(&self, leg: &Leg, lines: &mut [Tokens<'_>]) {
         let text = |line: &[u8], at, end| is_text(leg, line, at, end).then_some((end, None));
+        let mark = |byte| Mark { byte, least: least(leg) };
         match self.how {
-            // Nobody asked for it, so it is most often long.
-            Forward::Seal(seal) if self.field.is_none() => {
-                self.each(lines, |line, at| Some((find_far_seal(seal, line, at)?, None)));
+            Forward::Seal(seal) => {
+                self.each_near(Mark { byte: seal, least: 0 }, lines, |line, at| {
+                    let end = find_seal(seal, line, at)?;
+                    Some((end, self.number_from(line, at, end)))
+                });
             }
-            Forward::Seal(seal) => self.each(lines, |line, at| {
-                let end = find_seal(seal, line, at)?;
-                Some((end, self.number_from(line, at, end)))
-            }),
             Forward::Byte(byte) => {
-                self.each(lines, |line, at| text(line, at, near::find(byte, line, at)?));
+                self.each_near(mark(byte), lines, |line, at| {
+                    text(line, at, near::find(byte, line, at)?)
+                });
             }
-            Forward::Literal(byte) => self.each(lines, |line, at| {
+            Forward::Literal(byte) => self.each_near(mark(byte), lines, |line, at| {
                 text(line, at, literal_from(byte, &self.literal, line, at)?)
             }),
             Forward::LineEnd => self.each(lines, |line, at| {
                 let end = line.len().checked_sub(self.literal.len()).filter(|end| *end >= at)?;
                 text(line, at, end)
             }),
-            Forward::Number(shape, byte) => {
-                self.each(lines, |line, at| self.number_end(line, at, shape, byte));
-            }
+            Forward::Number(shape, byte) => self.scan_numbers(shape, byte, lines),
+            Forward::LastNumber(shape) => self.each(lines, |line, at| {
+                let end = line.len();
+                match self.number_from(line, at, end) {
+                    None => Some((longest(shape, line, at, None)?, None)),
+                    number => Some((end, number)),
+                }
+            }),
             Forward::Address(byte) => self.each(lines, |line, at| address_end(line, at, byte)),
+            Forward::TimeLocal => {
+                // Many lines of a busy log are of the same second.
+                let mut last = None;
+                self.each(lines, |line, at| {
+                    let text = line.get(at..)?.first_chunk()?;
+                    if last != Some(text) && !is_time_local(text) {
+                        return None;
+                    }
+                    last = Some(text);
+                    Some((at + text.len(), None))
+                });
+            }
             Forward::Grammar(shape, stop) => {
                 self.each(lines, |line, at| Some((longest(shape, line, at, stop)?, None)));
             }
@@ -49,17 +69,69 @@ impl FromLeft {
         clippy::inline_always,
         reason = "a loop for each kind of step, or it is asked in each line"
     )]
-    fn each(&self, lines: &mut [Tokens<'_>], find: impl Fn(&[u8], usize) -> Found) {
+    fn each<'a>(&self, lines: &mut [Tokens<'a>], mut find: impl FnMut(&'a [u8], usize) -> Found) {
         for line in lines {
             if line.start <= line.line.len() {
-                line.start = self.set(line, &find).unwrap_or(NOWHERE);
+                line.start = self.set(line, &mut find).unwrap_or(NOWHERE);
             }
         }
     }
 
+    /// The same of values that end at the first place of a byte, which is most often enough to find.
+    fn each_near(
+        &self,
+        mark: Mark,
+        lines: &mut [Tokens<'_>],
+        find: impl Fn(&[u8], usize) -> Found,
+    ) {
+        // Numbers are read as soon as they are found.
+        let is_near = self.literal.is_short() && (self.field.is_none() || self.number == NONE);
+        let Some(mut odd) = is_near.then(|| self.set_all_near(mark, lines)).flatten() else {
+            return self.each(lines, find);
+        };
+        while odd != 0 {
+            let line = &mut lines[odd.trailing_zeros() as usize];
+            line.start = self.set_far(line, &find);
+            odd &= odd - 1;
+        }
+    }
+
+    /// Sets those with a short literal that is found at a glance, and gives the bits of all other lines.
+    #[inline(never)]
+    fn set_all_near(&self, mark: Mark, lines: &mut [Tokens<'_>]) -> Option<u32> {
+        let is_quote = mark.byte == b'"';
+        wide::first_places(mark, lines, Tokens::rest, |tokens, width| {
+            let Tokens { line, start, values, .. } = tokens;
+            let end = *start + width;
+            let Some(behind) = line.get(end..).and_then(<[u8]>::first_chunk) else { return false };
+            // It may be escaped.
+            let is_odd = is_quote && line[..end].ends_with(b"\\");
+            if is_odd || !self.literal.is_head(u64::from_le_bytes(*behind)) {
+                return false;
+            }
+            if let Some(field) = self.field {
+                values.place(field, *start, end);
+            }
+            *start = end + self.literal.len();
+            true
+        })
+    }
+
+    #[inline(never)]
+    fn set_far(&self, line: &mut Tokens<'_>, find: impl Fn(&[u8], usize) -> Found) -> usize {
+        if line.start > line.line.len() {
+            return NOWHERE;
+        }
+        self.set(line, find).unwrap_or(NOWHERE)
+    }
+
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as that which calls it")]
-    fn set(&self, tokens: &mut Tokens<'_>, find: impl Fn(&[u8], usize) -> Found) -> Option<usize> {
+    fn set<'a>(
+        &self,
+        tokens: &mut Tokens<'a>,
+        find: impl FnOnce(&'a [u8], usize) -> Found,
+    ) -> Option<usize> {
         let Tokens { line, start, values, .. } = tokens;
         let (end, number) = find(line, *start)?;
         if !self.literal.starts(line.get(end..)?) {
@@ -75,16 +147,58 @@ impl FromLeft {
         Some(end + self.literal.len())
     }
 
-    #[inline]
-    fn number_end(&self, line: &[u8], at: usize, shape: Shape, byte: u8) -> Found {
-        let text = line.get(at..)?;
-        if let Some((number, length)) = self.number.read_front(text)
-            && text.get(length) == Some(&byte)
-            && !goes_on(shape, line, at + length)
-        {
-            return Some((at + length, Some(number)));
+    /// Sets a number of each line, or the list that stands there.
+    fn scan_numbers(&self, shape: Shape, byte: u8, lines: &mut [Tokens<'_>]) {
+        match (self.number == MILLIS, self.field.is_some()) {
+            (false, false) => self.each_number::<false, false>(shape, byte, lines),
+            (false, true) => self.each_number::<false, true>(shape, byte, lines),
+            (true, false) => self.each_number::<true, false>(shape, byte, lines),
+            (true, true) => self.each_number::<true, true>(shape, byte, lines),
         }
-        self.number_far(line, at, shape, byte)
+    }
+
+    #[inline(never)]
+    fn each_number<const IS_MILLIS: bool, const IS_WANTED: bool>(
+        &self,
+        shape: Shape,
+        byte: u8,
+        lines: &mut [Tokens<'_>],
+    ) {
+        // A list may go on where a literal that starts with a blank is found.
+        let may_go_on = shape.is_list() && byte == b' ';
+        let is_short = self.literal.is_short();
+        for line in lines {
+            let next = self.read_number::<IS_MILLIS, IS_WANTED>(line, may_go_on);
+            line.start = match next {
+                Some(next) if is_short => next,
+                _ => self.set_far(line, |line, at| self.number_far(line, at, shape, byte)),
+            };
+        }
+    }
+
+    /// Sets a number with the literal behind it, if that is quickly seen, and gives where that ends.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as that which calls it")]
+    fn read_number<const IS_MILLIS: bool, const IS_WANTED: bool>(
+        &self,
+        tokens: &mut Tokens<'_>,
+        may_go_on: bool,
+    ) -> Option<usize> {
+        let Tokens { line, start, values, .. } = tokens;
+        let text = line.get(*start..)?;
+        let word = u64::from_le_bytes(*text.first_chunk()?);
+        let (number, width) = if IS_MILLIS { MILLIS } else { INTEGER }.read_front(word)?;
+        let behind = near::eight_from(text, width)?;
+        if !self.literal.is_head(behind) || may_go_on && behind.to_le_bytes()[1] == b':' {
+            return None;
+        }
+        let end = *start + width;
+        if IS_WANTED && let Some(field) = self.field {
+            values.place(field, *start, end);
+            values.place_number(field, number);
+            values.numbered |= 1 << field.index();
+        }
+        Some(end + self.literal.len())
     }
 
     /// The end of a list of numbers that is not read at once, and the number if it is only one.
@@ -147,8 +261,12 @@ fn find_seal(seal: u8, line: &[u8], from: usize) -> Option<usize> {
 /// Can what stands here be the text of a value that nothing seals?
 #[inline]
 fn is_text(leg: &Leg, line: &[u8], at: usize, end: usize) -> bool {
-    let least = if leg.shape == Shape::Token { b' ' + 1 } else { b' ' };
-    near::is_plain(line, at, end, least) || is_odd_text(leg, line, at, end)
+    near::is_plain(line, at, end, least(leg)) || is_odd_text(leg, line, at, end)
+}
+
+/// The least byte of a text that is no odd one.
+fn least(leg: &Leg) -> u8 {
+    if leg.shape == Shape::Token { b' ' + 1 } else { b' ' }
 }
 
 #[inline(never)]

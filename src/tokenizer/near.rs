@@ -86,6 +86,18 @@ pub(super) fn find(byte: u8, line: &[u8], from: usize) -> Option<usize> {
     memchr(byte, &line[at..]).map(|found| at + found)
 }
 
+/// Eight bytes of a text of at least as many, from a place in it on, as a little-endian word: zeros behind its end.
+#[inline]
+pub(super) fn eight_from(text: &[u8], at: usize) -> Option<u64> {
+    let rest = text.get(at..)?;
+    if let Some(chunk) = rest.first_chunk() {
+        return Some(u64::from_le_bytes(*chunk));
+    }
+    let last = u64::from_le_bytes(*text.last_chunk()?);
+    let missing = u32::try_from(8 * (8 - rest.len())).ok()?;
+    Some(last.unbounded_shr(missing))
+}
+
 /// The top bit of each byte of `word` that equals `byte`. Exact: no carry goes from one byte to the next.
 #[inline]
 pub(super) fn equal_bytes(word: u64, byte: u8) -> u64 {
@@ -197,13 +209,19 @@ impl Literal {
     pub(super) fn starts(&self, text: &[u8]) -> bool {
         match text.first_chunk::<8>() {
             Some(chunk) => {
-                (u64::from_le_bytes(*chunk) ^ self.head.0) & self.head.1 == 0
+                self.is_head(u64::from_le_bytes(*chunk))
                     && (self.bytes.len() <= 8 || text.starts_with(&self.bytes))
             }
             // Not even a call with nothing to compare: the C library's may read through the pointer of an empty slice,
             // which points nowhere, and the processor takes its time to find that nothing was asked for.
             None => self.bytes.is_empty() || text.starts_with(&self.bytes),
         }
+    }
+
+    /// Does this word, of which the first bytes are the lower ones, start with its first eight bytes?
+    #[inline]
+    pub(super) fn is_head(&self, word: u64) -> bool {
+        (word ^ self.head.0) & self.head.1 == 0
     }
 
     /// What stands in front of it, if `text` ends with it.

@@ -21,6 +21,10 @@ pub(super) enum Forward {
     Number(Shape, u8),
     /// The same of addresses.
     Address(u8),
+    /// At the end of the line, if a single number stands before it, and else as far as the value's grammar goes.
+    LastNumber(Shape),
+    /// Behind the only time that can stand there.
+    TimeLocal,
     /// As far as the value's grammar goes.
     Grammar(Shape, Option<u8>),
     /// At the end of the line, less the last literal.
@@ -209,6 +213,9 @@ fn forward_step(leg: &Leg, is_last: bool) -> Option<Forward> {
     match (leg.shape, &*leg.literal) {
         (Shape::Text | Shape::Token, _) if is_last => Some(Forward::LineEnd),
         (Shape::Text | Shape::Token, []) => None,
+        (shape, []) if is_last && number_from_left(leg) != digits::NONE => {
+            Some(Forward::LastNumber(shape))
+        }
         // No word holds a blank, so one that ends it is the next one.
         (Shape::Text, [byte]) | (Shape::Token, [byte @ b' ', ..]) => Some(Forward::Byte(*byte)),
         (Shape::Text | Shape::Token, [byte, ..]) => Some(Forward::Literal(*byte)),
@@ -220,6 +227,7 @@ fn forward_step(leg: &Leg, is_last: bool) -> Option<Forward> {
             Some(Forward::Number(shape, *byte))
         }
         (Shape::Addresses, [byte, ..]) if !b",:[".contains(byte) => Some(Forward::Address(*byte)),
+        (Shape::TimeLocal, _) => Some(Forward::TimeLocal),
         (shape, literal) => Some(Forward::Grammar(shape, literal.first().copied())),
     }
 }

@@ -26,7 +26,10 @@ pub fn longest(shape: Shape, line: &[u8], at: usize, stop: Option<u8>) -> Option
         Shape::Text | Shape::Token => None,
         Shape::Integer => Some(dash_or(line, at, digits(line, at))),
         Shape::Seconds => Some(dash_or(line, at, decimal(line, at))),
-        Shape::TimeLocal => is_time_local(line.get(at..at + 26)?).then_some(at + 26),
+        Shape::TimeLocal => {
+            let text = line.get(at..)?.first_chunk()?;
+            is_time_local(text).then_some(at + text.len())
+        }
         Shape::TimeIso8601 => time_iso8601(line, at),
         Shape::Addresses => Some(list(line, at, |line, at| address(line, at, stop), &mut |_| ())),
         Shape::Numbers => {
@@ -143,7 +146,7 @@ const fn eight_of_time_local(from: usize) -> (usize, u64, u64, u64) {
 
 /// `21/Nov/2026:02:03:23 +0000`, by the places of its punctuation and digits.
 #[inline]
-pub(super) fn is_time_local(text: &[u8]) -> bool {
+pub(super) fn is_time_local(text: &[u8; TIME_LOCAL.len()]) -> bool {
     const EIGHTS: [(usize, u64, u64, u64); 4] = [
         eight_of_time_local(0),
         eight_of_time_local(8),
@@ -156,8 +159,7 @@ pub(super) fn is_time_local(text: &[u8]) -> bool {
             digits::not_digits(word) & digits == 0 && (word ^ literal) & mask == 0
         })
     };
-    text.len() == TIME_LOCAL.len()
-        && EIGHTS.iter().all(fits)
+    EIGHTS.iter().all(fits)
         && text[3].is_ascii_uppercase()
         && text[4].is_ascii_lowercase()
         && text[5].is_ascii_lowercase()

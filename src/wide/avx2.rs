@@ -159,6 +159,44 @@ pub(super) fn last_places<'a, L>(
     }
 }
 
+/// See [`super::first_places`].
+#[target_feature(enable = "avx2,bmi1,lzcnt")]
+pub(super) fn first_places<'a, L>(
+    Mark { byte, least }: Mark,
+    lines: &mut [L],
+    text: impl Fn(&L) -> &'a [u8],
+    mut found: impl FnMut(&mut L, usize) -> bool,
+) -> u32 {
+    let all = |byte: u8| _mm256_set1_epi8(byte.cast_signed());
+    let (byte, quote, lowest) = (all(byte), all(b'"'), all(least));
+    let mut odd = 0;
+    'lines: for (at, line) in lines.iter_mut().enumerate() {
+        let (windows, _) = text(line).as_chunks();
+        let mut before = 0;
+        for window in windows {
+            let bytes = load(window);
+            let places = tops(_mm256_cmpeq_epi8(bytes, byte));
+            if least != 0 {
+                let high = tops(_mm256_cmpeq_epi8(_mm256_max_epu8(bytes, lowest), bytes));
+                let odd = tops(_mm256_cmpeq_epi8(bytes, quote)) | !high;
+                // Of those in front of the first place; of all where there is none.
+                if odd & places.wrapping_sub(1) & !places != 0 {
+                    break;
+                }
+            }
+            if places != 0 {
+                if found(line, before + places.trailing_zeros() as usize) {
+                    continue 'lines;
+                }
+                break;
+            }
+            before += NEAR;
+        }
+        odd |= 1 << at;
+    }
+    odd
+}
+
 /// See [`super::newlines`].
 #[target_feature(enable = "avx2,bmi1,lzcnt")]
 pub(super) fn newlines(
