@@ -138,22 +138,21 @@ pub(crate) struct Mark {
 /// Bytes in which a [`Mark`] is looked for.
 pub(crate) const NEAR: usize = 32;
 
-/// Tells `found` of each line the last place of a byte in its end, as `text` gives it; none where there is none.
+/// Tells `found` of each line the last place of a byte in its end, as `text` gives it, and gives the bits of those lines where
+/// there is none, or of whose `found` thinks nothing: of no more lines than bits.
 #[inline]
 pub(crate) fn last_places<'a, L>(
     mark: Mark,
     lines: &mut [L],
     text: impl Fn(&L) -> Option<&'a [u8; NEAR]>,
-    found: impl FnMut(&mut L, Option<(&'a [u8; NEAR], usize)>),
-) -> Option<()> {
+    found: impl FnMut(&mut L, &'a [u8; NEAR], usize) -> bool,
+) -> Option<u32> {
+    debug_assert!(lines.len() <= u32::BITS as usize);
     #[cfg(target_arch = "x86_64")]
     if is_able() {
         #[expect(unsafe_code, reason = "as above")]
         // SAFETY: as above: AVX2, BMI1 and LZCNT are there.
-        unsafe {
-            avx2::last_places(mark, lines, text, found);
-        }
-        return Some(());
+        return Some(unsafe { avx2::last_places(mark, lines, text, found) });
     }
     let _ = (mark, lines, text, found);
     None
@@ -252,6 +251,13 @@ mod tests {
         }
     }
 
+    /// The bits of lines without a place that is even.
+    fn odd_bits(places: &[Option<usize>]) -> u32 {
+        let is_odd = |place: &Option<usize>| place.is_none_or(|place| place % 2 == 1);
+        let odd = (0..).zip(places).filter(|(_, place)| is_odd(place));
+        odd.fold(0, |odd, (at, _)| odd | 1 << at)
+    }
+
     proptest! {
         #[test]
         fn the_last_place_is_the_one_that_a_search_finds(
@@ -264,18 +270,21 @@ mod tests {
             let mut lines: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
             let mark = Mark { byte, least };
             let mut found = Vec::new();
-            let is_done = last_places(mark, &mut lines, |line| line.first_chunk(), |_, place| {
-                found.push(place.map(|(_, at)| at));
+            let odd = last_places(mark, &mut lines, |line| line.first_chunk(), |_, _, place| {
+                found.push(place);
+                place % 2 == 0
             });
             let slow = |text: &Vec<u8>| {
                 let at = text.iter().rposition(|other| *other == byte)?;
                 let is_good = |other: &u8| least == 0 || *other >= least && *other != b'"';
                 text[at + 1..].iter().all(is_good).then_some(at)
             };
-            if is_done.is_some() {
-                prop_assert_eq!(found, texts.iter().map(slow).collect::<Vec<_>>());
+            if let Some(odd) = odd {
+                let slow: Vec<_> = texts.iter().map(slow).collect();
+                prop_assert_eq!(odd, odd_bits(&slow));
+                prop_assert_eq!(found, slow.into_iter().flatten().collect::<Vec<_>>());
             }
-            let plainly = plainly(|| last_places(mark, &mut lines, |line| line.first_chunk(), |_, _| ()));
+            let plainly = plainly(|| last_places(mark, &mut lines, |line| line.first_chunk(), |_, _, _| true));
             prop_assert!(plainly.is_none());
         }
 
@@ -302,8 +311,7 @@ mod tests {
             };
             if let Some(odd) = odd {
                 let slow: Vec<_> = texts.iter().map(slow).collect();
-                let is_odd = |place: &Option<usize>| place.is_none_or(|place| place % 2 == 1);
-                prop_assert_eq!(odd, (0..).zip(&slow).filter(|(_, place)| is_odd(place)).fold(0, |odd, (at, _)| odd | 1 << at));
+                prop_assert_eq!(odd, odd_bits(&slow));
                 prop_assert_eq!(found, slow.into_iter().flatten().collect::<Vec<_>>());
             }
             let plainly = plainly(|| first_places(mark, &mut lines, |line| line, |_, _| true));

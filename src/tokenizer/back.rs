@@ -193,24 +193,22 @@ impl FromRight {
         layout: &Layout,
         lines: &mut [Tokens<'_>],
     ) {
-        let wide = wide::last_places(near.mark, lines, Tokens::ending, |line, place| {
-            let is_set = place.and_then(|(text, at)| {
-                let from = at + self.skip;
-                let before = *text.get(from.wrapping_sub(8)..from)?.first_chunk()?;
-                let start = line.end - text.len() + from;
-                self.set_near::<USUAL>(line, start, u64::from_le_bytes(before))
-            });
-            if is_set.is_none() {
-                self.read_text_near(near, layout, line);
-            }
+        let wide = wide::last_places(near.mark, lines, Tokens::ending, |line, text, at| {
+            let from = at + self.skip;
+            let before = text.get(from.wrapping_sub(8)..from).and_then(<[u8]>::first_chunk);
+            let Some(before) = before else { return false };
+            let start = line.end - text.len() + from;
+            self.set_near::<USUAL>(line, start, u64::from_le_bytes(*before)).is_some()
         });
-        if wide.is_some() {
+        if let Some(mut odd) = wide {
+            while odd != 0 {
+                self.read_text_near(near, layout, &mut lines[odd.trailing_zeros() as usize]);
+                odd &= odd - 1;
+            }
             return;
         }
         for line in lines {
-            if self.read_near::<USUAL>(near, line).is_none() {
-                self.read_text(layout, line);
-            }
+            self.read_text_near(near, layout, line);
         }
     }
 

@@ -138,25 +138,34 @@ pub(super) fn last_places<'a, L>(
     Mark { byte, least }: Mark,
     lines: &mut [L],
     text: impl Fn(&L) -> Option<&'a [u8; NEAR]>,
-    mut found: impl FnMut(&mut L, Option<(&'a [u8; NEAR], usize)>),
-) {
+    mut found: impl FnMut(&mut L, &'a [u8; NEAR], usize) -> bool,
+) -> u32 {
     let all = |byte: u8| _mm256_set1_epi8(byte.cast_signed());
     let (byte, quote, lowest) = (all(byte), all(b'"'), all(least));
-    for line in lines {
-        let Some(text) = text(line) else {
-            found(line, None);
-            continue;
-        };
-        let bytes = load(text);
-        let places = tops(_mm256_cmpeq_epi8(bytes, byte));
-        let behind = places.leading_zeros();
-        let is_good = least == 0 || {
-            let high = tops(_mm256_cmpeq_epi8(_mm256_max_epu8(bytes, lowest), bytes));
-            let odd = tops(_mm256_cmpeq_epi8(bytes, quote)) | !high;
-            odd.leading_zeros() >= behind
-        };
-        found(line, if is_good && places != 0 { Some((text, 31 - behind as usize)) } else { None });
+    let mut odd = 0;
+    'lines: for (at, line) in lines.iter_mut().enumerate() {
+        'odd: {
+            let Some(text) = text(line) else { break 'odd };
+            let bytes = load(text);
+            let places = tops(_mm256_cmpeq_epi8(bytes, byte));
+            let behind = places.leading_zeros();
+            if least != 0 {
+                let high = tops(_mm256_cmpeq_epi8(_mm256_max_epu8(bytes, lowest), bytes));
+                let odd = tops(_mm256_cmpeq_epi8(bytes, quote)) | !high;
+                if odd.leading_zeros() < behind {
+                    break 'odd;
+                }
+            }
+            if places == 0 {
+                break 'odd;
+            }
+            if found(line, text, 31 - behind as usize) {
+                continue 'lines;
+            }
+        }
+        odd |= 1 << at;
     }
+    odd
 }
 
 /// See [`super::first_places`].
