@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fold::{Fold, Recipe};
 use crate::input::{Buffer, Lines, Task};
 use crate::summary::{LineCounts, Merge, Summary};
-use notes::{TaskNote, collect, of_task};
+use notes::{Malformed, Part, TaskNote, collect};
 use share::{Giver, Portion, Share};
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -77,16 +77,11 @@ pub fn batch_watched(
             worker.task(index, task, recipes, &mut buffer, &giver);
         }
         drop(buffer);
-        // Not what was noted while reading: of a task that this worker has read to its end there may be earlier blocks.
-        let mut taken = Vec::new();
         giver.take(|portion| {
-            if let Some(recipe) = recipes.get(tasks[portion.task].source_index()) {
-                let bytes = portion.block.bytes();
-                let note = of_task(&mut taken, portion.task);
-                worker.lines(recipe, bytes, portion.number, portion.too_long_before, note);
+            if let Some(recipe) = recipes.get(tasks[portion.part.task].source_index()) {
+                worker.lines(recipe, portion.block.bytes(), &portion.part);
             }
         });
-        worker.notes.append(&mut taken);
         (worker.fold.summary, worker.notes)
     });
     if let Some(invalid) = invalid {
@@ -117,9 +112,10 @@ impl Worker<'_, '_> {
         buffer: &mut Buffer,
         giver: &Giver<'_>,
     ) {
-        let mut note = TaskNote::new(index);
+        let part = Part::first(index);
+        let mut note = TaskNote::new(part.clone());
         if let Some(recipe) = recipes.get(task.source_index())
-            && let Err(error) = self.read(task, recipe, buffer, giver, &mut note)
+            && let Err(error) = self.read(task, recipe, buffer, giver, part, &mut note)
         {
             note.error = Some(error);
         }
@@ -135,30 +131,30 @@ impl Worker<'_, '_> {
         recipe: &Recipe,
         buffer: &mut Buffer,
         giver: &Giver<'_>,
+        mut part: Part,
         note: &mut TaskNote,
     ) -> Result<()> {
         // Malformed lines are written in their order by those who read them.
         let gives = task.is_stream() && self.invalid.is_none();
         let mut reader = task.open(buffer)?;
-        let mut number = 0;
         let result = loop {
             let block = match reader.next_block() {
                 Ok(Some(block)) => block,
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             };
-            let too_long_before = block.too_long_before;
+            part.too_long_before = block.too_long_before;
             match gives.then(|| giver.spare()).flatten() {
                 Some(spare) => {
                     let block = reader.take_block(spare);
-                    giver.give(Portion { task: note.task, number, too_long_before, block });
+                    giver.give(Portion { part: part.clone(), block });
                 }
-                None => self.lines(recipe, block.bytes, number, too_long_before, note),
+                None => self.lines(recipe, block.bytes, &part),
             }
-            number += 1;
+            part.block += 1;
         };
         let read = reader.summary();
-        note.skipped(read.too_long);
+        note.too_long = read.too_long;
         note.warning = read.warning;
         self.fold.summary.lines.merge(LineCounts {
             bytes: read.bytes,
@@ -169,26 +165,20 @@ impl Worker<'_, '_> {
         result
     }
 
-    /// Folds block `number` of a task, before which so many lines were too long.
-    fn lines(
-        &mut self,
-        recipe: &Recipe,
-        bytes: &[u8],
-        number: u64,
-        too_long_before: u64,
-        note: &mut TaskNote,
-    ) {
+    /// Folds the lines of a block.
+    fn lines(&mut self, recipe: &Recipe, bytes: &[u8], part: &Part) {
+        let mut malformed = None;
         let lines = Lines::new(bytes).map(|line| line.bytes);
         let lines = self.fold.lines(recipe, lines, |at, line, mismatch| {
-            note.malformed(number, too_long_before + at, || {
-                let column = u64::try_from(mismatch.column).unwrap_or(u64::MAX);
-                (column.saturating_add(1), mismatch.reason(line))
+            malformed.get_or_insert_with(|| {
+                let column = u64::try_from(mismatch.column).unwrap_or(u64::MAX).saturating_add(1);
+                Malformed { line: at, column, reason: mismatch.reason(line) }
             });
             if let Some(invalid) = self.invalid {
-                invalid.write(note.task, line);
+                invalid.write(part.task, line);
             }
         });
-        note.folded(number, lines);
+        part.folded(lines, malformed);
         (self.read)(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
     }
 }

@@ -156,6 +156,30 @@ pub struct Transport {
 }
 
 impl Threads {
+    /// None of them has begun.
+    fn new(
+        inputs: &Inputs,
+        parts: Vec<Part>,
+        notices: Receiver<Notice>,
+        ended: Receiver<()>,
+    ) -> Self {
+        let counted = |part| {
+            let (positions, sources) = (Positions::default(), BTreeMap::new());
+            let announced = inputs.files.is_none();
+            let (errors, over) = (Vec::new(), Vec::new());
+            Mutex::new(Counted { part, positions, sources, errors, announced, over })
+        };
+        let count = usize::from(inputs.files.is_some()) + inputs.listeners.len();
+        Threads {
+            counted: parts.into_iter().map(counted).collect(),
+            notices,
+            ended,
+            stop: AtomicBool::new(false),
+            open_inputs: AtomicUsize::new(count + inputs.streams.len()),
+            transports: Mutex::default(),
+        }
+    }
+
     /// What was counted since the last time, thread by thread.
     pub fn hand_over(&self) -> Vec<Handed> {
         let take = |counted: &Mutex<Counted>| {
@@ -207,7 +231,7 @@ impl Threads {
 /// `parts` are empty ones, one per fold thread, at least one; `now` is the time in milliseconds since the epoch.
 ///
 /// # Errors
-/// Kind `Io` if a thread can't be started; then those that were end, too.
+/// Kind `Io` if a thread can't be started, whereupon those that were end, or the patterns for error logs can't be compiled.
 pub fn run<R>(
     inputs: Inputs,
     parts: Vec<Part>,
@@ -218,21 +242,7 @@ pub fn run<R>(
     let error_log = ErrorLog::new()?;
     let (notice, notices) = bounded(MAX_NOTICES);
     let (alive, ended) = bounded::<()>(0);
-    let counted = |part| {
-        let (positions, sources) = (Positions::default(), BTreeMap::new());
-        let announced = inputs.files.is_none();
-        let (errors, over) = (Vec::new(), Vec::new());
-        Mutex::new(Counted { part, positions, sources, errors, announced, over })
-    };
-    let count = usize::from(inputs.files.is_some()) + inputs.listeners.len() + inputs.streams.len();
-    let threads = Threads {
-        counted: parts.into_iter().map(counted).collect(),
-        notices,
-        ended,
-        stop: AtomicBool::new(false),
-        open_inputs: AtomicUsize::new(count),
-        transports: Mutex::default(),
-    };
+    let threads = Threads::new(&inputs, parts, notices, ended);
     thread::scope(|scope| {
         let threads = &threads;
         let error_log = &error_log;
@@ -280,7 +290,7 @@ fn start<'scope>(
     thread.map(drop).map_err(|error| Error::new(ErrorKind::Io, format!("threads: {error}")))
 }
 
-/// Stops the threads at the end, also that of a panic: nobody would wait for them else.
+/// Stops the threads at the end, also that of a panic or where one can't be started: they would be waited for else.
 struct Stop<'a>(&'a Threads);
 
 impl Drop for Stop<'_> {

@@ -1,152 +1,123 @@
-//! What workers have to say of tasks besides their counts, and the numbers of lines.
+//! What there is to say of tasks besides their counts, and the numbers of their lines.
 //!
-//! Workers fold the blocks of a task in any order, and none of them knows how many lines the blocks of others have. So each
-//! keeps how many lines it found where, and a line gets its number once all have ended.
+//! Workers fold the blocks of a task in any order, and none of them knows how many lines the blocks of others have. So all
+//! tell the same list, and a malformed line gets its number once all blocks in front of its own are folded.
 
 use super::Batch;
 use crate::analysis::report::MalformedLine;
 use crate::error::Error;
 use crate::input::Task;
 use crate::summary::Summary;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a worker has to say of one task besides its counts.
-#[derive(Debug)]
-pub(super) struct TaskNote {
+/// A block of a task.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Part {
     pub(super) task: usize,
-    /// Lines of any kind, for numbering those of the tasks behind this one.
-    lines: u64,
-    /// The blocks before that of `malformed`, which no other worker folded.
-    runs: Vec<Run>,
-    malformed: Option<Malformed>,
-    pub(super) warning: Option<String>,
-    pub(super) error: Option<Error>,
+    /// Blocks of the task in front of it.
+    pub(super) block: u64,
+    /// Lines of the task in front of it that are too long.
+    pub(super) too_long_before: u64,
+    folded: Arc<Mutex<Folded>>,
 }
 
-/// Blocks of a task one behind the other, counted from 0.
-#[derive(Debug)]
-struct Run {
-    start: u64,
-    end: u64,
-    /// Lines of any kind but those that are too long.
+/// The blocks of a task that are folded.
+#[derive(Debug, Default)]
+struct Folded {
+    /// All in front of this one are, and have so many lines; where a malformed line was found, all in front of its block.
+    next: u64,
+    before: u64,
+    /// Lines of those behind it: of no more blocks than are under way at once.
+    later: BTreeMap<u64, u64>,
+    malformed: Option<(u64, Malformed)>,
+    /// Lines of any block.
     lines: u64,
 }
 
 /// The first line of a block that does not fit.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Malformed {
-    block: u64,
-    /// The number in the block from 1, and all lines of the task before it that are too long.
-    line: u64,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Malformed {
+    /// Number in the block, from 1.
+    pub(super) line: u64,
     /// From 1.
-    column: u64,
-    reason: String,
+    pub(super) column: u64,
+    pub(super) reason: String,
+}
+
+impl Part {
+    /// The first block of a task.
+    pub(super) fn first(task: usize) -> Self {
+        Part { task, ..Part::default() }
+    }
+
+    /// It is folded, and has so many lines.
+    pub(super) fn folded(&self, lines: u64, malformed: Option<Malformed>) {
+        let mut folded = self.folded.lock().unwrap_or_else(PoisonError::into_inner);
+        let Folded { next, before, later, malformed: first, lines: all } = &mut *folded;
+        *all += lines;
+        if first.as_ref().is_some_and(|(block, _)| *block < self.block) {
+            return;
+        }
+        if let Some(mut found) = malformed {
+            found.line += self.too_long_before;
+            *first = Some((self.block, found));
+            later.retain(|block, _| *block < self.block);
+            return;
+        }
+        later.insert(self.block, lines);
+        while let Some(lines) = later.remove(next) {
+            *before += lines;
+            *next += 1;
+        }
+    }
+}
+
+/// What there is to say of one task besides its counts.
+#[derive(Debug)]
+pub(super) struct TaskNote {
+    part: Part,
+    /// Lines that were skipped because they are too long.
+    pub(super) too_long: u64,
+    pub(super) warning: Option<String>,
+    pub(super) error: Option<Error>,
 }
 
 impl TaskNote {
-    pub(super) fn new(task: usize) -> Self {
-        TaskNote { task, lines: 0, runs: Vec::new(), malformed: None, warning: None, error: None }
-    }
-
-    /// A block with so many lines was folded. A worker folds those of a task in their order.
-    pub(super) fn folded(&mut self, block: u64, lines: u64) {
-        self.lines += lines;
-        if self.malformed.is_some() {
-            return;
-        }
-        match self.runs.last_mut().filter(|run| run.end == block) {
-            Some(run) => {
-                run.end += 1;
-                run.lines += lines;
-            }
-            None => self.runs.push(Run { start: block, end: block + 1, lines }),
-        }
-    }
-
-    /// Lines of the task were skipped.
-    pub(super) fn skipped(&mut self, lines: u64) {
-        self.lines += lines;
-    }
-
-    /// A line of `block`, before it is [folded](Self::folded), does not fit. `line` counts from 1 in the block and
-    /// includes all lines of the task before it that are too long; `column`, from 1, and `reason` are asked for only if no
-    /// line before it was malformed.
-    pub(super) fn malformed(
-        &mut self,
-        block: u64,
-        line: u64,
-        found: impl FnOnce() -> (u64, String),
-    ) {
-        self.malformed.get_or_insert_with(|| {
-            let (column, reason) = found();
-            Malformed { block, line, column, reason }
-        });
-    }
-
-    /// Takes in what another worker has to say of the same task.
-    fn merge(&mut self, other: &mut TaskNote) {
-        self.lines += other.lines;
-        self.runs.append(&mut other.runs);
-        let malformed = [self.malformed.take(), other.malformed.take()];
-        self.malformed = malformed.into_iter().flatten().min();
-        self.warning = self.warning.take().or(other.warning.take());
-        self.error = self.error.take().or(other.error.take());
-    }
-
-    /// How many lines of the task come before `block`, without those that are too long. A run without such a line ends
-    /// before the block of any that was found, or begins behind it.
-    fn lines_before(&self, block: u64) -> u64 {
-        self.runs.iter().filter(|run| run.start < block).map(|run| run.lines).sum()
+    /// Of the task of this block.
+    pub(super) fn new(part: Part) -> Self {
+        TaskNote { part, too_long: 0, warning: None, error: None }
     }
 }
 
-/// The note of a task, which is most likely the last one.
-pub(super) fn of_task(notes: &mut Vec<TaskNote>, task: usize) -> &mut TaskNote {
-    let at = notes.iter().rposition(|note| note.task == task).unwrap_or_else(|| {
-        notes.push(TaskNote::new(task));
-        notes.len() - 1
-    });
-    &mut notes[at]
-}
-
-/// Turns notes of all tasks into places that a person can look up.
-pub(super) fn collect(summary: Summary, tasks: &[Task<'_>], notes: Vec<TaskNote>) -> Batch {
+/// Turns notes of all tasks, whose blocks are all folded, into places that a person can look up.
+pub(super) fn collect(summary: Summary, tasks: &[Task<'_>], mut notes: Vec<TaskNote>) -> Batch {
+    notes.sort_by_key(|note| note.part.task);
     let mut batch = Batch { summary, ..Batch::default() };
     let mut source = usize::MAX;
     let mut lines_before = 0;
-    for mut note in by_task(notes) {
-        let task = &tasks[note.task];
+    for note in notes {
+        let task = &tasks[note.part.task];
         if task.source_index() != source {
             source = task.source_index();
             lines_before = 0;
         }
+        let mut folded = note.part.folded.lock().unwrap_or_else(PoisonError::into_inner);
         if batch.first_malformed.is_none()
-            && let Some(found) = note.malformed.take()
+            && let Some((_, found)) = folded.malformed.take()
         {
-            let line = lines_before + note.lines_before(found.block) + found.line;
-            let Malformed { column, reason, .. } = found;
+            let Malformed { line, column, reason } = found;
+            let line = lines_before + folded.before + line;
             let source = task.source().name().to_owned();
             batch.first_malformed = Some(MalformedLine { source, line, column, reason });
         }
-        lines_before += note.lines;
+        lines_before += folded.lines + note.too_long;
         batch.warnings.extend(note.warning);
         batch.errors.extend(note.error);
     }
     // One range of a file that is gone fails as all others do.
     batch.errors.dedup();
     batch
-}
-
-/// One note for each task, in their order.
-fn by_task(mut notes: Vec<TaskNote>) -> Vec<TaskNote> {
-    notes.sort_by_key(|note| note.task);
-    notes.dedup_by(|next, note| {
-        let is_same = next.task == note.task;
-        if is_same {
-            note.merge(next);
-        }
-        is_same
-    });
-    notes
 }
 
 #[cfg(test)]
@@ -156,25 +127,32 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_line_has_its_number_whoever_folds_what(
-            blocks in prop::collection::vec((0usize..4, 1u64..50, prop::option::weighted(0.1, 0u64..50)), 1..60),
+        fn a_line_has_its_number_in_whatever_order_blocks_are_folded(
+            blocks in prop::collection::vec((1u64..50, prop::option::weighted(0.1, 0u64..50), 0u64..3), 1..60),
+            order in prop::collection::vec(any::<u64>(), 60),
         ) {
-            let mut notes: Vec<_> = (0..4).map(|_| TaskNote::new(7)).collect();
-            let (mut before, mut expected) = (0, None);
-            for ((worker, lines, malformed), block) in blocks.into_iter().zip(0..) {
-                if let Some(at) = malformed {
-                    let line = at % lines + 1;
-                    notes[worker].malformed(block, line, || (1, String::new()));
-                    expected = expected.or(Some(before + line));
+            let mut part = Part::first(7);
+            let (mut before, mut expected, mut parts) = (0, None, Vec::new());
+            for ((lines, malformed, too_long), rank) in blocks.into_iter().zip(order) {
+                part.too_long_before += too_long;
+                let malformed = malformed.map(|at| at % lines + 1);
+                if let Some(line) = malformed {
+                    expected = expected.or(Some(before + part.too_long_before + line));
                 }
-                notes[worker].folded(block, lines);
+                parts.push((rank, part.clone(), lines, malformed));
                 before += lines;
+                part.block += 1;
             }
-            let notes = by_task(notes);
-            prop_assert_eq!(notes.len(), 1);
-            prop_assert_eq!(notes[0].lines, before);
-            let found = notes[0].malformed.as_ref();
-            prop_assert_eq!(found.map(|found| notes[0].lines_before(found.block) + found.line), expected);
+            parts.sort_by_key(|(rank, ..)| *rank);
+            for (_, part, lines, malformed) in parts {
+                let found = |line| Malformed { line, column: 1, reason: String::new() };
+                part.folded(lines, malformed.map(found));
+            }
+            let folded = part.folded.lock().unwrap();
+            prop_assert_eq!(folded.lines, before);
+            prop_assert!(folded.later.is_empty());
+            let found = folded.malformed.as_ref();
+            prop_assert_eq!(found.map(|(_, found)| folded.before + found.line), expected);
         }
     }
 }

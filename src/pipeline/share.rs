@@ -4,6 +4,7 @@
 //! reads. One that has none left takes blocks from those that are still reading, so a single `.gz` keeps all threads busy; but not where malformed
 //! lines are written down in their order.
 
+use super::notes::Part;
 use crate::input::{Buffer, OwnedBlock};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,11 +20,7 @@ const MOST: usize = 16;
 /// Some lines of a task.
 #[derive(Debug)]
 pub(super) struct Portion {
-    pub(super) task: usize,
-    /// Blocks of the task before this one.
-    pub(super) number: u64,
-    /// Lines of the task before these that are too long.
-    pub(super) too_long_before: u64,
+    pub(super) part: Part,
     pub(super) block: OwnedBlock,
 }
 
@@ -113,18 +110,16 @@ mod tests {
                 scope.spawn(move || {
                     let mut own = Vec::new();
                     for line in 0..if number == 0 { 0 } else { 1000 } {
-                        match giver.spare() {
-                            None => own.push((number, line)),
-                            Some(_) => giver.give(Portion {
-                                task: number,
-                                number: line,
-                                too_long_before: 0,
-                                block: OwnedBlock::default(),
-                            }),
+                        if giver.spare().is_some() {
+                            let mut part = Part::first(number);
+                            part.block = line;
+                            giver.give(Portion { part, block: OwnedBlock::default() });
+                        } else {
+                            own.push((number, line));
                         }
                     }
                     giver.take(|portion| {
-                        own.push((portion.task, portion.number));
+                        own.push((portion.part.task, portion.part.block));
                     });
                     own
                 })
