@@ -109,9 +109,8 @@ impl Plan {
             let (how, byte) = backward_step(layout, i)?;
             let before = literal_before(layout, i);
             let skip = if how == Backward::From { before.len() } else { 1 };
-            // A quote behind a backslash may be the value's own.
-            let is_clear = how != Backward::Quote
-                || before.iter().rev().nth(1).is_some_and(|byte| *byte != b'\\');
+            // A quote right behind another value may be that one's own.
+            let is_clear = how != Backward::Quote || before.len() > 1;
             let least = match legs[i].shape {
                 _ if !is_clear => None,
                 _ if legs[i].seal.is_some() => Some(0),
@@ -196,8 +195,11 @@ fn has_one_end(layout: &Layout, index: usize) -> bool {
             Some(second) => *second != b':',
             // A shorter list would leave `: ` to what follows.
             None => layout.legs.get(index + 1).is_none_or(|next| {
+                // Or, past one that may be empty, to the one that touches it.
+                let touches = next.literal.is_empty() && index + 2 < layout.legs.len();
                 !matches!(next.shape, Shape::Text | Shape::Token | Shape::Addresses)
-                    && next.literal.first().is_none_or(|byte| *byte != b':')
+                    && !touches
+                    && next.literal.first() != Some(&b':')
             }),
         },
         Shape::Numbers => !first.is_ascii_digit() && !matches!(first, b'-' | b','),
@@ -239,7 +241,10 @@ fn backward_step(layout: &Layout, index: usize) -> Option<(Backward, u8)> {
     let sealed_by = |byte: u8| index > 0 && layout.legs[index - 1].seal == Some(byte);
     match (before.first(), before.last()?) {
         // Only where values can't hold a raw quote: then the literal behind this value tells that they are escaped.
-        (_, b'"') if leg.seal == Some(b'"') => Some((Backward::Quote, b'"')),
+        // And not behind a backslash, by which the literal's quote would look like the value's own.
+        (_, b'"') if leg.seal == Some(b'"') && !before.ends_with(b"\\\"") => {
+            Some((Backward::Quote, b'"'))
+        }
         (Some(&tab), _)
             if tab < 0x20
                 && sealed_by(tab)
