@@ -107,6 +107,7 @@ grow() {
     awk -v a="$(wall "run_hundredth_of_$name")" -v b="$(wall "run_tenth_of_$name")" -v c="$(wall "run_$name")" \
         -v bytes="$(bytes_of "$whole")" 'BEGIN {
             gb = bytes / 1e9; first = (b - a) / (gb * 0.09); then = (c - b) / (gb * 0.9)
+            if (first <= 0) first = 0.001
             printf "\nEach GB more takes %.3f s up to the tenth and %.3f s behind it: %.2f times as long. ", first, then, then / first
             printf "What does not grow takes %.3f s.\n", a - first * gb / 100 }'
 }

@@ -208,7 +208,9 @@ impl FromRight {
             return;
         }
         for line in lines {
-            self.read_text_near(near, layout, line);
+            if self.read_near::<USUAL>(near, line).is_none() {
+                self.read_text(layout, line);
+            }
         }
     }
 

@@ -85,7 +85,7 @@ impl FromLeft {
         find: impl Fn(&[u8], usize) -> Found,
     ) {
         // Numbers are read as soon as they are found.
-        let is_near = self.literal.is_short() && (self.field.is_none() || self.number == NONE);
+        let is_near = self.field.is_none() || self.number == NONE;
         let Some(mut odd) = is_near.then(|| self.set_all_near(mark, lines)).flatten() else {
             return self.each(lines, find);
         };
@@ -96,17 +96,18 @@ impl FromLeft {
         }
     }
 
-    /// Sets those with a short literal that is found at a glance, and gives the bits of all other lines.
+    /// Sets those that are seen at a glance, and gives the bits of all other lines.
     #[inline(never)]
     fn set_all_near(&self, mark: Mark, lines: &mut [Tokens<'_>]) -> Option<u32> {
         let is_quote = mark.byte == b'"';
         wide::first_places(mark, lines, Tokens::rest, |tokens, width| {
             let Tokens { line, start, values, .. } = tokens;
             let end = *start + width;
-            let Some(behind) = line.get(end..).and_then(<[u8]>::first_chunk) else { return false };
+            let Some(behind) = line.get(end..) else { return false };
+            let Some(word) = behind.first_chunk() else { return false };
             // It may be escaped.
             let is_odd = is_quote && line[..end].ends_with(b"\\");
-            if is_odd || !self.literal.is_head(u64::from_le_bytes(*behind)) {
+            if is_odd || !self.literal.starts_with_word(behind, u64::from_le_bytes(*word)) {
                 return false;
             }
             if let Some(field) = self.field {
@@ -166,12 +167,11 @@ impl FromLeft {
     ) {
         // A list may go on where a literal that starts with a blank is found.
         let may_go_on = shape.is_list() && byte == b' ';
-        let is_short = self.literal.is_short();
         for line in lines {
             let next = self.read_number::<IS_MILLIS, IS_WANTED>(line, may_go_on);
             line.start = match next {
-                Some(next) if is_short => next,
-                _ => self.set_far(line, |line, at| self.number_far(line, at, shape, byte)),
+                Some(next) => next,
+                None => self.set_far(line, |line, at| self.number_far(line, at, shape, byte)),
             };
         }
     }
@@ -188,8 +188,10 @@ impl FromLeft {
         let text = line.get(*start..)?;
         let word = u64::from_le_bytes(*text.first_chunk()?);
         let (number, width) = if IS_MILLIS { MILLIS } else { INTEGER }.read_front(word)?;
-        let behind = near::eight_from(text, width)?;
-        if !self.literal.is_head(behind) || may_go_on && behind.to_le_bytes()[1] == b':' {
+        let word = near::eight_from(text, width)?;
+        if !self.literal.starts_with_word(text.get(width..)?, word)
+            || may_go_on && word.to_le_bytes()[1] == b':'
+        {
             return None;
         }
         let end = *start + width;

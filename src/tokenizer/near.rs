@@ -208,20 +208,22 @@ impl Literal {
     #[inline]
     pub(super) fn starts(&self, text: &[u8]) -> bool {
         match text.first_chunk::<8>() {
-            Some(chunk) => {
-                self.is_head(u64::from_le_bytes(*chunk))
-                    && (self.bytes.len() <= 8 || text.starts_with(&self.bytes))
-            }
+            Some(chunk) => self.starts_with_word(text, u64::from_le_bytes(*chunk)),
             // Not even a call with nothing to compare: the C library's may read through the pointer of an empty slice,
             // which points nowhere, and the processor takes its time to find that nothing was asked for.
             None => self.bytes.is_empty() || text.starts_with(&self.bytes),
         }
     }
 
-    /// Does this word, of which the first bytes are the lower ones, start with its first eight bytes?
+    /// Does `text` start with it, whose first eight bytes, as a little-endian word with zeros behind its end, are at hand?
     #[inline]
-    pub(super) fn is_head(&self, word: u64) -> bool {
-        (word ^ self.head.0) & self.head.1 == 0
+    pub(super) fn starts_with_word(&self, text: &[u8], word: u64) -> bool {
+        (word ^ self.head.0) & self.head.1 == 0 && (self.is_short() || self.starts_far(text))
+    }
+
+    #[inline(never)]
+    fn starts_far(&self, text: &[u8]) -> bool {
+        text.starts_with(&self.bytes)
     }
 
     /// What stands in front of it, if `text` ends with it.
@@ -275,6 +277,22 @@ impl Literal {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn eight_bytes_have_zeros_behind_the_end_of_a_text() {
+        let text = b"123456789012";
+        for (length, at) in (0..=text.len()).flat_map(|length| (0..=13).map(move |at| (length, at)))
+        {
+            let text = &text[..length];
+            let slow = text.get(at..).filter(|_| length >= 8).map(|rest| {
+                let mut eight = [0; 8];
+                let many = rest.len().min(8);
+                eight[..many].copy_from_slice(&rest[..many]);
+                u64::from_le_bytes(eight)
+            });
+            assert_eq!(eight_from(text, at), slow, "{at} of {length}");
+        }
+    }
 
     #[test]
     fn the_last_place_is_found_near_and_far() {
