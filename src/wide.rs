@@ -139,7 +139,7 @@ pub(crate) struct Mark {
 pub(crate) const NEAR: usize = 32;
 
 /// Tells `found` of each line the last place of a byte in its end, as `text` gives it, and gives the bits of those lines where
-/// there is none, or of whose `found` thinks nothing: of no more lines than bits.
+/// there is none, or where `found` says that it is not done. There are no more lines than bits.
 #[inline]
 pub(crate) fn last_places<'a, L>(
     mark: Mark,
@@ -159,7 +159,8 @@ pub(crate) fn last_places<'a, L>(
 }
 
 /// Tells `found` of each line the first place of a byte in the whole windows of [`NEAR`] bytes of a text that `text` gives, and
-/// gives the bits of those lines where there is none, or of whose `found` thinks nothing: of no more lines than bits.
+/// gives the bits of those lines where there is none, or where `found` says that it is not done. There are no more lines than
+/// bits.
 #[inline]
 pub(crate) fn first_places<'a, L>(
     mark: Mark,

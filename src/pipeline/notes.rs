@@ -25,10 +25,11 @@ pub(super) struct Part {
 /// The blocks of a task that are folded.
 #[derive(Debug, Default)]
 struct Folded {
-    /// All in front of this one are, and have so many lines; where a malformed line was found, all in front of its block.
+    /// All in front of this one are; it is never behind the block of a malformed line.
     next: u64,
+    /// Lines of all in front of it.
     before: u64,
-    /// Lines of those behind it: of no more blocks than are under way at once.
+    /// Lines of blocks behind it that were folded sooner, by their numbers: few, as blocks are taken in their order.
     later: BTreeMap<u64, u64>,
     malformed: Option<(u64, Malformed)>,
     /// Lines of any block.

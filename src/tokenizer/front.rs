@@ -84,7 +84,7 @@ impl FromLeft {
         lines: &mut [Tokens<'_>],
         find: impl Fn(&[u8], usize) -> Found,
     ) {
-        // Numbers are read as soon as they are found.
+        // What may be a number is read by `find`, which gives the number, too.
         let is_near = self.field.is_none() || self.number == NONE;
         let Some(mut odd) = is_near.then(|| self.set_all_near(mark, lines)).flatten() else {
             return self.each(lines, find);
